@@ -95,8 +95,8 @@ class GeneratorTable(_Table):
 
     context_tokens: int = Field(ge=512, description="context to open the model with, in tokens")
     parameters_billions: float = Field(gt=0)
-    chat_format: str | None = Field(
-        default=None, description="llama.cpp chat format; None: the template in the GGUF"
+    chat_format: Literal["gguf", "chatml", "llama-3", "gemma"] = Field(
+        default="gguf", description="gguf: the template in the file, chatml where it has none"
     )
     prompt: str = Field(default="answer", description="name of the prompt in prompts/")
     reads: Literal["evidence", "abstracts"] = Field(
