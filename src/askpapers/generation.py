@@ -189,9 +189,6 @@ def is_installed() -> bool:
 
 
 def _import_llama_cpp() -> Any:
-    # With another busy process, OpenMP's spinning barriers made llama.cpp 40 times slower here;
-    # waiting passively costs nothing measurable on an idle machine. Read once, at import.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import llama_cpp
     except ImportError as exc:

@@ -1,0 +1,86 @@
+"""Citation marks: the grammar that lets a model write only valid ones, and the reader of them.
+
+A written sentence has the form `text [n].` or `text [n][m].`: the marks stand before the final
+period, so that one rule ends both. Text holds no brackets and no line breaks; a period inside it
+is followed by something other than a space, or belongs to a listed abbreviation. So every
+sentence that ends carries its marks, and no mark can name a source that was not shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from askpapers.domain import ABSTENTION
+from askpapers.errors import UsageError
+
+_ABBREVIATIONS = ("et al. ", "e.g. ", "i.e. ", "vs. ", "cf. ", "w.r.t. ", "Fig. ", "Eq. ", "resp. ")
+_SENTENCE = re.compile(r"\s*(?P<text>[^\[\]\n]*?)\s*(?P<marks>(?:\[\d+\])+)\.(?=\s|$)")
+_SPACES = re.compile(r"\s+")
+_BRACKETS = str.maketrans({"[": "(", "]": ")"})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One written sentence with the numbers it cites, before anything was verified."""
+
+    text: str
+    numbers: tuple[int, ...]
+
+
+def build_grammar(
+    numbers: Sequence[int], *, max_sentences: int, may_abstain: bool = False
+) -> str:
+    """Return a GBNF grammar for an answer of 1..`max_sentences` sentences over these sources.
+
+    Args:
+        numbers: the source numbers shown in the prompt, each at least 1.
+        max_sentences: at least 1.
+        may_abstain: whether the abstention sentence is the other possible output.
+
+    Raises:
+        UsageError: there is no source, or a number or count below 1.
+    """
+    if not numbers or min(numbers) < 1 or max_sentences < 1:
+        raise UsageError(f"A grammar needs sources and sentences, not {list(numbers)!r}.")
+    allowed = " | ".join(f'"{n}"' for n in sorted(set(numbers)))
+    abbreviations = " | ".join(f'"{text}"' for text in _ABBREVIATIONS)
+    more = f' (" " sentence){{0,{max_sentences - 1}}}' if max_sentences > 1 else ""
+    root = "answer" if not may_abstain else f'answer | "{ABSTENTION}"'
+    return "\n".join(
+        [
+            f"root ::= {root}",
+            f"answer ::= sentence{more}",
+            'sentence ::= [A-Za-z0-9$("\'] piece+ " " mark{1,2} "."',
+            f"piece ::= [^\\[\\]\\n\\r.!?] | [.!?] [^ \\[\\]\\n\\r] | {abbreviations}",
+            f'mark ::= "[" ({allowed}) "]"',
+        ]
+    )
+
+
+def read_drafts(text: str) -> list[Draft]:
+    """Return the complete sentences of a model's output; an unfinished tail is left out.
+
+    A number cited twice in a sentence counts once.
+    """
+    drafts = []
+    for match in _SENTENCE.finditer(text):
+        body = match["text"].strip()
+        numbers = tuple(dict.fromkeys(int(n) for n in re.findall(r"\d+", match["marks"])))
+        if body:
+            drafts.append(Draft(text=f"{body}.", numbers=numbers))
+    return drafts
+
+
+def escape_brackets(text: str) -> str:
+    """Make a text safe to stand in a prompt: one line, and nothing that looks like a mark."""
+    return _SPACES.sub(" ", text).translate(_BRACKETS).strip()
+
+
+def render_sentence(text: str, numbers: Sequence[int], *, quoted: bool) -> str:
+    """Return a sentence as it stands in the answer: `Text [1].` written, `“Text.” [1]` quoted."""
+    marks = "".join(f"[{n}]" for n in numbers)
+    if quoted:
+        return f"“{text}” {marks}"
+    return f"{text.rstrip('.')} {marks}." if text.endswith(".") else f"{text} {marks}"
