@@ -29,9 +29,7 @@ class Draft:
     numbers: tuple[int, ...]
 
 
-def build_grammar(
-    numbers: Sequence[int], *, max_sentences: int, may_abstain: bool = False
-) -> str:
+def build_grammar(numbers: Sequence[int], *, max_sentences: int, may_abstain: bool = False) -> str:
     """Return a GBNF grammar for an answer of 1..`max_sentences` sentences over these sources.
 
     Args:

@@ -24,11 +24,13 @@ _REFERENCES = re.compile(
 )
 _WORD = re.compile(r"[^\W_][\w\-+/.]*")
 _STOPWORDS = frozenset(
-    "a an and any are as at be been but by can could did do does for from give had has have how i "
-    "if in into is it its many me much my of on or our paper papers please should show so tell "
-    "than that the their them then there these they this those to us use used uses using was we "
-    "were what when where which who why will with would you your about also method model approach "
-    "work same one ones other another else happen happens like get gets".split()
+    """
+    a an and any are as at be been but by can could did do does for from give had has have how
+    i if in into is it its many me much my of on or our paper papers please should show so
+    tell than that the their them then there these they this those to us use used uses using
+    was we were what when where which who why will with would you your about also method model
+    approach work same one ones other another else happen happens like get gets
+    """.split()  # noqa: SIM905 a list of 90 strings is harder to read
 )
 _SHORT_QUESTION_WORDS = 3
 _MAX_TOPIC_WORDS = 10
@@ -80,11 +82,9 @@ def rewrite_follow_up(question: str, previous: Answer) -> str:
 
 
 def _find_reference(body: str) -> re.Match[str] | None:
-    """Find a word that refers back; "that" as a conjunction and "it" of "is it …" don't count."""
+    """Find a word that refers back; "this" before a noun of its own does not count."""
     for match in _REFERENCES.finditer(body):
         word = match[0].lower()
-        if word == "that" and not body[match.end() :].strip(" ?.!") == "":
-            continue
         if word in ("this", "these", "those", "that") and body[match.end() :].strip(" ?.!"):
             continue
         return match

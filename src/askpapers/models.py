@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tomllib
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from askpapers.errors import (
@@ -100,7 +100,8 @@ class GeneratorTable(_Table):
     )
     prompt: str = Field(default="answer", description="name of the prompt in prompts/")
     reads: Literal["evidence", "abstracts"] = Field(
-        default="abstracts", description="what the prompt shows: chosen sentences or whole abstracts"
+        default="abstracts",
+        description="what the prompt shows: chosen sentences or whole abstracts",
     )
     max_sentences: int = Field(default=4, ge=1, le=12)
     adapter: str | None = Field(default=None, description="LoRA adapter (GGUF) beside the manifest")

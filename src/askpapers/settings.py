@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -88,7 +88,9 @@ class AnswerSettings(_Section):
         le=1.0,
         description="abstain below this answerability; None: the point fitted with the reader",
     )
-    retries: int = Field(default=1, ge=0, le=3, description="new attempts at an unsupported sentence")
+    retries: int = Field(
+        default=1, ge=0, le=3, description="new attempts at an unsupported sentence"
+    )
 
 
 class Settings(BaseSettings):
@@ -205,5 +207,3 @@ def _check_environment() -> None:
         section, _, field = name.removeprefix(_PREFIX).lower().partition("__")
         if field not in _fields_of(section):
             raise SettingsError(f"The environment variable {name!r} names no setting.")
-
-

@@ -1,0 +1,157 @@
+"""What people see in a terminal: answers with their proof, hits, tables, progress."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from askpapers.citations import render_sentence
+from askpapers.domain import Answer, Hit, SearchResult, Sentence
+
+Progress = Callable[[int, int, str], None]
+
+_VERDICT_WORDS = {
+    "supported": "supported",
+    "partial": "partly supported",
+    "unsupported": "no support",
+}
+_REFRESH_SECONDS = 0.1
+
+
+def say(text: str) -> None:
+    """Talk to the person: stderr, never part of the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def width() -> int:
+    """Return the columns to wrap at: the terminal's, at most 100."""
+    return min(shutil.get_terminal_size((88, 24)).columns, 100)
+
+
+def wrap(text: str, *, indent: str = "", first: str | None = None) -> str:
+    """Wrap one paragraph; `first` replaces the indent of its first line."""
+    return textwrap.fill(
+        text,
+        width(),
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def bold(text: str) -> str:
+    """Make text bold where stdout is a terminal."""
+    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text
+
+
+def make_progress() -> Progress:
+    """Return a progress callable: a bar on a terminal, one line per new label elsewhere."""
+    state = {"label": "", "started": 0.0, "shown": 0.0}
+
+    def show(done: int, total: int, label: str) -> None:
+        now = time.monotonic()
+        if label != state["label"]:
+            if state["label"] and sys.stderr.isatty():
+                print(file=sys.stderr)
+            state.update(label=label, started=now, shown=0.0)
+            if not sys.stderr.isatty():
+                say(f"{label} …")
+        finished = bool(total) and done >= total
+        if not sys.stderr.isatty() or (
+            now - float(state["shown"]) < _REFRESH_SECONDS and not finished
+        ):
+            return
+        state["shown"] = now
+        elapsed = now - float(state["started"])
+        left = elapsed * (total - done) / done if done and total else 0.0
+        amount = f"{done:,} of {total:,}" if total else f"{done:,}"
+        line = f"{label}: {amount}" + (f", about {left:.0f} s left" if left >= 1 else "")
+        print(f"\r\033[K{line}", end="\n" if finished else "", file=sys.stderr, flush=True)
+        if finished:
+            state["label"] = ""
+
+    return show
+
+
+def render_written(sentence: Sentence) -> str:
+    """Return one sentence of an answer, wrapped, with its verdict where that is not plain yes."""
+    text = render_sentence(sentence.text, sentence.citations, quoted=sentence.origin == "quoted")
+    if sentence.verdict != "supported":
+        text += f" ({_VERDICT_WORDS[sentence.verdict]})"
+    return wrap(text)
+
+
+def render_proof(answer: Answer) -> str:
+    """Return what stands below the sentences: the sources with the supporting sentences."""
+    lines: list[str] = []
+    if answer.status == "abstained":
+        lines.append(wrap(f"Why: {answer.reason}."))
+        if answer.nearest:
+            lines += ["", bold("Nearest papers")]
+            lines += [
+                wrap(f"{p.title} ({p.paper_id})", indent="    ", first="  - ")
+                for p in answer.nearest
+            ]
+        return "\n".join(lines)
+    cited = [s for s in answer.sources if s.cited]
+    others = [s for s in answer.sources if not s.cited]
+    lines.append(bold("Sources"))
+    for source in cited:
+        date = f", {source.date}" if source.date else ""
+        lines.append(
+            wrap(f"{source.title}{date} ({source.paper_id})", indent="    ", first=f"[{source.n}] ")
+        )
+        shown = dict.fromkeys(
+            c.evidence.quote for s in answer.sentences for c in s.evidence if c.n == source.n
+        )
+        lines += [wrap(quote, indent="    > ") for quote in shown]
+    if others:
+        lines += ["", bold("Found, not cited")]
+        for source in others:
+            read = "read" if source.read else "not read"
+            lines.append(wrap(f"{source.title} ({read})", indent="    ", first=f"[{source.n}] "))
+    replaced = [d for d in answer.dropped if "quoted instead" in d.why]
+    if replaced:
+        lines += [
+            "",
+            wrap(
+                "A written sentence was not supported; a quotation stands in its place."
+            ),
+        ]
+    return "\n".join(lines)
+
+
+def render_search(result: SearchResult) -> str:
+    """Return hits with their best sentences."""
+    lines = [wrap(f"({note})") for note in result.query.notes]
+    for hit in result.hits:
+        lines.append(_render_hit(hit))
+    return "\n".join(lines) if lines else "No paper passes the filters."
+
+
+def render_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return left-aligned columns as wide as their widest cell."""
+    table = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+    return "\n".join([bold(lines[0]), *lines[1:]])
+
+
+def _render_hit(hit: Hit) -> str:
+    date = f", {hit.paper.date}" if hit.paper.date else ""
+    lines = [
+        wrap(
+            f"{hit.paper.title}{date} ({hit.paper.paper_id})",
+            indent="    ",
+            first=f"{hit.rank:>2}. ",
+        )
+    ]
+    lines += [wrap(e.quote, indent="    > ") for e in hit.evidence[:2]]
+    return "\n".join(lines)

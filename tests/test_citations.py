@@ -1,0 +1,70 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askpapers.citations import build_grammar, escape_brackets, read_drafts, render_sentence
+from askpapers.errors import UsageError
+
+
+def test_drafts_are_read_with_their_numbers():
+    text = "It needs 2.1 GPU hours, e.g. on one card [1]. Wu et al. agree [2][1]."
+    drafts = read_drafts(text)
+    assert [(d.text, d.numbers) for d in drafts] == [
+        ("It needs 2.1 GPU hours, e.g. on one card.", (1,)),
+        ("Wu et al. agree.", (2, 1)),
+    ]
+
+
+@pytest.mark.parametrize("tail", ["", " And then", " And then [1", " And then [1]"])
+def test_an_unfinished_sentence_is_left_out(tail):
+    assert [d.text for d in read_drafts("It works [1]." + tail)] == ["It works."]
+
+
+def test_a_number_counts_once():
+    assert read_drafts("It works [1][1].")[0].numbers == (1,)
+
+
+def test_marks_without_text_are_no_sentence():
+    assert read_drafts("[1].") == []
+
+
+@pytest.mark.parametrize(("numbers", "sentences"), [([], 1), ([0], 1), ([1], 0)])
+def test_a_grammar_needs_sources(numbers, sentences):
+    with pytest.raises(UsageError):
+        build_grammar(numbers, max_sentences=sentences)
+
+
+def test_the_grammar_names_only_the_shown_sources():
+    grammar = build_grammar([2, 5, 2], max_sentences=3)
+    assert set(re.findall(r'"(\d+)"', grammar)) == {"2", "5"}
+    assert "{0,2}" in grammar
+
+
+def test_abstaining_is_in_the_grammar_only_when_allowed():
+    assert "do not answer" not in build_grammar([1], max_sentences=1)
+    assert "do not answer" in build_grammar([1], max_sentences=1, may_abstain=True)
+
+
+@given(st.text())
+def test_an_escaped_text_cannot_look_like_a_mark(text):
+    escaped = escape_brackets(text)
+    assert "[" not in escaped
+    assert "]" not in escaped
+    assert "\n" not in escaped
+
+
+@given(
+    st.from_regex(r"[A-Z][a-z0-9 ]{1,40}[a-z]", fullmatch=True),
+    st.lists(st.integers(1, 9), min_size=1, max_size=2, unique=True),
+)
+def test_what_is_rendered_reads_back(text, numbers):
+    rendered = render_sentence(f"{text}.", numbers, quoted=False)
+    draft = read_drafts(rendered)[0]
+    assert draft.numbers == tuple(numbers)
+    assert draft.text == " ".join([text]) + "."
+
+
+def test_a_quotation_keeps_its_text():
+    assert render_sentence("We use 3 GPUs.", [4], quoted=True) == "“We use 3 GPUs.” [4]"
