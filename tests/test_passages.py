@@ -1,5 +1,7 @@
 """Passages: whole sentences, exact offsets, never longer than the embedder reads."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def test_windows_overlap_by_one_sentence_and_cover_the_abstract() -> None:
     assert len(passages) > 1
     assert passages[0].start == 0
     assert passages[-1].end == len(abstract)
-    for left, right in zip(passages, passages[1:], strict=False):
+    for left, right in itertools.pairwise(passages):
         assert left.start < right.start <= left.end < right.end
         assert abstract[right.start : left.end].count(".") == 1
 
@@ -73,7 +75,7 @@ def test_every_passage_fits_and_nothing_is_lost(abstract: str, limit: int, overl
         covered |= set(range(passage.start, passage.end))
     assert all(abstract[i].isspace() for i in set(range(len(abstract))) - covered)
     spans = make_sentences(one, count_tokens=count_words, max_tokens=limit)
-    assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(spans))
 
 
 @pytest.mark.parametrize("character", ["x", "\u4e2d"])
