@@ -1,0 +1,1 @@
+"""Networks over the embedded MiniLM weights: embedder, reader and judge."""

@@ -1,0 +1,162 @@
+"""The evidence set and the answerability of a question, from readings alone."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from askpapers.encoders.reader import Reading
+from askpapers.errors import ResourceError
+from askpapers.evidence import (
+    FEATURES,
+    Calibration,
+    Policy,
+    ReadPaper,
+    choose_evidence,
+    count_relevant,
+    estimate_answerability,
+    log_odds,
+    measure_readings,
+    weigh_sentences,
+)
+
+CALIBRATION = Calibration(-1.0, {"best_answerable": 1.0, "best_sentence": 0.5})
+
+
+def paper(name: str, relevance: float, sentences: list[float], answerable: float = 0.5) -> ReadPaper:
+    return ReadPaper(name, Reading(relevance, answerable, tuple(sentences)))
+
+
+probability = st.floats(0.0, 1.0)
+rankings = st.lists(
+    st.tuples(probability, probability, st.lists(probability, max_size=8)), max_size=7
+).map(lambda rows: [paper(f"p{i}", r, s, a) for i, (r, a, s) in enumerate(rows)])
+
+
+def test_best_sentence_of_all_comes_first() -> None:
+    ranked = [paper("a", 0.9, [0.2, 0.6]), paper("b", 0.9, [0.1, 0.8])]
+    first = choose_evidence(ranked)[0]
+    assert (first.paper_id, first.sentence) == ("b", 1)
+
+
+def test_relevance_of_the_paper_counts() -> None:
+    ranked = [paper("off", 0.05, [0.7]), paper("on", 0.95, [0.6])]
+    assert choose_evidence(ranked)[0].paper_id == "on"
+    unweighted = choose_evidence(ranked, Policy(relevance_weight=0.0))
+    assert unweighted[0].paper_id == "off"
+
+
+def test_several_papers_before_a_third_sentence_of_one() -> None:
+    ranked = [paper("a", 0.9, [0.80, 0.79, 0.78, 0.77]), paper("b", 0.9, [0.7]), paper("c", 0.9, [0.6])]
+    chosen = choose_evidence(ranked, Policy(max_sentences=3, repeat_cost=2.0))
+    assert [c.paper_id for c in chosen] == ["a", "b", "c"]
+    without = choose_evidence(ranked, Policy(max_sentences=3, repeat_cost=0.0))
+    assert [c.paper_id for c in without] == ["a", "a", "a"]
+
+
+def test_far_weaker_sentences_are_left_out() -> None:
+    ranked = [paper("a", 0.5, [0.99, 0.001])]
+    assert [c.sentence for c in choose_evidence(ranked, Policy(reach=3.0))] == [0]
+
+
+def test_score_is_log_odds_plus_share_of_relevance_and_prior() -> None:
+    ranked = [ReadPaper("a", Reading(0.75, 0.5, (0.2,)), prior=0.3)]
+    score = weigh_sentences(ranked, Policy(relevance_weight=0.5))[0].score
+    assert score == pytest.approx(math.log(0.25) + 0.5 * math.log(3) + 0.3)
+
+
+def test_ties_keep_rank_then_reading_order() -> None:
+    ranked = [paper("b", 0.5, [0.5, 0.5]), paper("a", 0.5, [0.5])]
+    weighed = weigh_sentences(ranked, Policy())
+    assert [(c.paper_id, c.sentence) for c in weighed] == [("b", 0), ("b", 1), ("a", 0)]
+
+
+def test_no_papers_or_no_sentences_give_no_evidence() -> None:
+    assert choose_evidence([]) == ()
+    assert choose_evidence([paper("a", 0.9, [])]) == ()
+    assert estimate_answerability([], CALIBRATION) == 0.0
+
+
+@settings(max_examples=80, deadline=None)
+@given(rankings, st.integers(1, 8), st.integers(1, 4), st.integers(1, 4))
+def test_limits_hold_and_longer_sets_only_append(
+    ranked: list[ReadPaper], sentences: int, papers: int, per_paper: int
+) -> None:
+    policy = Policy(max_sentences=sentences, max_papers=papers, per_paper=per_paper)
+    chosen = choose_evidence(ranked, policy)
+    places = [(c.paper_id, c.sentence) for c in chosen]
+    names = [name for name, _ in places]
+    assert len(set(places)) == len(places) <= sentences
+    assert len(set(names)) <= papers
+    assert all(names.count(name) <= per_paper for name in names)
+    longer = choose_evidence(
+        ranked, Policy(max_sentences=sentences + 1, max_papers=papers, per_paper=per_paper)
+    )
+    assert longer[: len(chosen)] == chosen
+
+
+@settings(max_examples=80, deadline=None)
+@given(rankings.filter(lambda ranked: any(p.reading.sentences for p in ranked)), st.data())
+def test_a_better_sentence_never_falls(ranked: list[ReadPaper], data: st.DataObject) -> None:
+    policy = Policy()
+    before = weigh_sentences(ranked, policy)
+    place = data.draw(st.integers(0, len(before) - 1))
+    target = before[place]
+    raised = []
+    for read in ranked:
+        told = list(read.reading.sentences)
+        if read.paper_id == target.paper_id:
+            told[target.sentence] = data.draw(st.floats(told[target.sentence], 1.0))
+        raised.append(paper(read.paper_id, read.reading.relevance, told, read.reading.answerable))
+    after = [(c.paper_id, c.sentence) for c in weigh_sentences(raised, policy)]
+    assert after.index((target.paper_id, target.sentence)) <= place
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_answerability_rises_with_the_readings(low: float, high: float) -> None:
+    low, high = sorted((low, high))
+    weak = estimate_answerability([paper("a", 0.5, [0.5], low)], CALIBRATION)
+    strong = estimate_answerability([paper("a", 0.5, [0.5], high)], CALIBRATION)
+    assert 0.0 < weak <= strong < 1.0
+
+
+def test_answerability_by_hand() -> None:
+    ranked = [paper("a", 0.9, [0.5], 0.5), paper("b", 0.2, [0.8], 0.75)]
+    total = -1.0 + math.log(3) + 0.5 * math.log(4)
+    expected = 1 / (1 + math.exp(-total))
+    assert estimate_answerability(ranked, CALIBRATION) == pytest.approx(expected)
+
+
+def test_lead_is_the_most_relevant_paper() -> None:
+    ranked = [paper("a", 0.2, [0.5], 0.9), paper("b", 0.9, [0.5], 0.1)]
+    features = measure_readings(ranked)
+    assert set(features) == set(FEATURES)
+    assert features["lead_answerable"] == pytest.approx(log_odds(0.1))
+    assert features["best_answerable"] == pytest.approx(log_odds(0.9))
+
+
+def test_relevant_papers_are_counted() -> None:
+    ranked = [paper("a", 0.9, []), paper("b", 0.6, []), paper("c", 0.2, [])]
+    assert count_relevant(ranked, CALIBRATION) == 2
+    assert count_relevant(ranked, Calibration(0.0, {}, relevance_floor=0.1)) == 3
+
+
+def test_calibration_is_read_from_the_manifest() -> None:
+    table = {"answerability": {"intercept": -0.5, "best_sentence": 0.4}, "relevance_floor": 0.3}
+    assert Calibration.from_parameters(table) == Calibration(-0.5, {"best_sentence": 0.4}, 0.3)
+
+
+@pytest.mark.parametrize(
+    "table", [{}, {"answerability": {}}, {"answerability": {"intercept": 0.0, "mood": 1.0}}]
+)
+def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
+    with pytest.raises(ResourceError):
+        Calibration.from_parameters(table)
+
+
+def test_certainty_stays_finite() -> None:
+    assert log_odds(0.0) == -log_odds(1.0) == -12.0
+    assert log_odds(0.5) == 0.0
