@@ -207,7 +207,7 @@ def _plain_weight_buffers() -> Iterator[None]:
     """
     from llama_cpp import llama_cpp as bindings
 
-    if "amx_tile" not in _cpu_flags():
+    if "amx_tile" not in cpu_flags():
         yield
         return
     make_defaults = bindings.llama_model_default_params
@@ -224,7 +224,8 @@ def _plain_weight_buffers() -> Iterator[None]:
         bindings.llama_model_default_params = make_defaults
 
 
-def _cpu_flags() -> frozenset[str]:
+def cpu_flags() -> frozenset[str]:
+    """Return the processor's feature flags as Linux names them; empty elsewhere."""
     try:
         text = Path("/proc/cpuinfo").read_text("ascii", "replace")
     except OSError:  # not Linux
