@@ -141,7 +141,16 @@ def test_no_server_is_a_failed_download(tmp_path):
         pull(manifest, home=tmp_path, force=False, progress=quiet)
 
 
+def test_no_hub_is_a_failed_download(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    manifest = made(HubSource(type="hub", repo="who/what", file="m.gguf"))
+    with pytest.raises(DownloadFailed):
+        pull(manifest, home=tmp_path, force=False, progress=quiet)
+
+
 def test_the_hub_is_asked_for_the_digest(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_ENDPOINT", server["url"])
     manifest = made(HubSource(type="hub", repo="who/what", file="m.gguf"))
     path = pull(manifest, home=tmp_path, force=False, progress=quiet)

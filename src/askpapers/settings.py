@@ -192,7 +192,7 @@ def describe_settings(settings: Settings) -> list[dict[str, Any]]:
 def _fields_of(section: str) -> Mapping[str, Any]:
     field = Settings.model_fields.get(section)
     annotation = field.annotation if field else None
-    return annotation.model_fields if isinstance(annotation, type) else {}  # type: ignore[attr-defined]
+    return annotation.model_fields if isinstance(annotation, type) else {}  # type: ignore[union-attr]
 
 
 def _check_environment() -> None:
