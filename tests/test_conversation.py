@@ -7,8 +7,17 @@ from askpapers.domain import Answer, Source, Timings, Usage
 def made_answer(query, title, cited=True):
     source = Source(n=1, paper_id="p1", title=title, date=None, cited=cited, read=True)
     return Answer(
-        question=query, search_query=query, status="answered", reason=None, text="", sentences=(),
-        sources=(source,), dropped=(), nearest=(), usage=Usage(), timings=Timings(),
+        question=query,
+        search_query=query,
+        status="answered",
+        reason=None,
+        text="",
+        sentences=(),
+        sources=(source,),
+        dropped=(),
+        nearest=(),
+        usage=Usage(),
+        timings=Timings(),
     )
 
 

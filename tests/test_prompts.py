@@ -54,7 +54,11 @@ def test_an_unknown_prompt_is_named():
 TOKENS = ["<|im_start|>", "<|im_end|>", "<s>", "</s>", "[INST]"]
 
 
-@given(st.lists(st.one_of(st.sampled_from([*TOKENS, "<|im_", "end|>", "<", "s>"]), st.text(max_size=4))))
+@given(
+    st.lists(
+        st.one_of(st.sampled_from([*TOKENS, "<|im_", "end|>", "<", "s>"]), st.text(max_size=4))
+    )
+)
 def test_no_control_token_survives(parts):
     text = "".join(parts)
     escaped = escape_control_tokens(text, TOKENS)

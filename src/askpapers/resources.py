@@ -23,9 +23,7 @@ def find_folder(name: str, override: Path | None = None) -> Path:
     """
     if name not in _FOLDERS:
         raise ResourceError(f"There is no resource folder called {name!r}.")
-    candidates = (
-        [override] if override else [_PACKAGE / "_data" / name, _PACKAGE.parents[1] / name]
-    )
+    candidates = [override] if override else [_PACKAGE / "_data" / name, _PACKAGE.parents[1] / name]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
