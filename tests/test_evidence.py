@@ -26,7 +26,9 @@ from askpapers.evidence import (
 CALIBRATION = Calibration(-1.0, {"best_answerable": 1.0, "best_sentence": 0.5})
 
 
-def paper(name: str, relevance: float, sentences: list[float], answerable: float = 0.5) -> ReadPaper:
+def paper(
+    name: str, relevance: float, sentences: list[float], answerable: float = 0.5
+) -> ReadPaper:
     return ReadPaper(name, Reading(relevance, answerable, tuple(sentences)))
 
 
@@ -50,7 +52,11 @@ def test_relevance_of_the_paper_counts() -> None:
 
 
 def test_several_papers_before_a_third_sentence_of_one() -> None:
-    ranked = [paper("a", 0.9, [0.80, 0.79, 0.78, 0.77]), paper("b", 0.9, [0.7]), paper("c", 0.9, [0.6])]
+    ranked = [
+        paper("a", 0.9, [0.80, 0.79, 0.78, 0.77]),
+        paper("b", 0.9, [0.7]),
+        paper("c", 0.9, [0.6]),
+    ]
     chosen = choose_evidence(ranked, Policy(max_sentences=3, repeat_cost=2.0))
     assert [c.paper_id for c in chosen] == ["a", "b", "c"]
     without = choose_evidence(ranked, Policy(max_sentences=3, repeat_cost=0.0))

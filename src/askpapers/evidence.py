@@ -116,7 +116,9 @@ def weigh_sentences(ranked: Sequence[ReadPaper], policy: Policy) -> list[Choice]
     return sorted(choices, key=lambda choice: -choice.score)
 
 
-def choose_evidence(ranked: Sequence[ReadPaper], policy: Policy | None = None) -> tuple[Choice, ...]:
+def choose_evidence(
+    ranked: Sequence[ReadPaper], policy: Policy | None = None
+) -> tuple[Choice, ...]:
     """Return the evidence set, in order of choice.
 
     A larger `max_sentences` only appends: the shorter set is always its beginning.

@@ -6,8 +6,8 @@ states of the question (is this sentence evidence?), and the whole is scored twi
 paper relevant? does it state what is asked?). Sentences are read in their context, at about a
 third of the cost of scoring (question, sentence) pairs one by one.
 
-The word embeddings stay those of the MiniLM package; `models/reader.safetensors` holds the
-transformer layers, the other embeddings and the heads in half precision.
+The embeddings stay those of the MiniLM package; `models/reader.safetensors` holds the transformer
+layers and the heads in half precision.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_PIECES = 384
 MAX_QUESTION_PIECES = 96
 MAX_TITLE_PIECES = 64
 
-_FROZEN = "bert.embeddings.word_embeddings.weight"
+_FROZEN = "bert.embeddings."
 _HIDDEN = 192
 _QUESTION, _TITLE, _FIRST_SENTENCE = 0, 1, 2
 
@@ -83,6 +83,7 @@ class WindowCutter:
 
     Raises:
         ModelMissing: the folder holds no `tokenizer.json`.
+        ModelDamaged: the tokenizer is not BERT's.
     """
 
     def __init__(self, base_folder: Path) -> None:
@@ -94,9 +95,15 @@ class WindowCutter:
         self._tokenizer = Tokenizer.from_file(str(path))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._cls = self._tokenizer.token_to_id("[CLS]")
-        self._sep = self._tokenizer.token_to_id("[SEP]")
-        self.pad = self._tokenizer.token_to_id("[PAD]")
+        self._cls = self._mark("[CLS]")
+        self._sep = self._mark("[SEP]")
+        self.pad = self._mark("[PAD]")
+
+    def _mark(self, name: str) -> int:
+        number = self._tokenizer.token_to_id(name)
+        if number is None:
+            raise ModelDamaged(f"The tokenizer of the reader knows no {name!r}.")
+        return int(number)
 
     def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
         encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -156,8 +163,11 @@ class ReaderNetwork:
                 "answerable": head(),
                 # Weights and biases of the cosines: the untrained reader ranks as MiniLM does.
                 "mix": nn.ParameterDict(
-                    {"sentence": _vector(8.0, -4.0), "relevance": _vector(8.0, -4.0),
-                     "answerable": _vector(0.5, 0.0)}
+                    {
+                        "sentence": _vector(8.0, -4.0),
+                        "relevance": _vector(8.0, -4.0),
+                        "answerable": _vector(0.5, 0.0),
+                    }
                 ),
             }
         )
@@ -171,7 +181,7 @@ class ReaderNetwork:
 
         states = self.modules["bert"](
             input_ids=ids,
-            attention_mask=(ids != pad).long(),
+            attention_mask=ids.ne(pad).long(),
             token_type_ids=(segments >= _TITLE).long(),
         ).last_hidden_state
         count = int(segments.max()) + 1
@@ -182,12 +192,17 @@ class ReaderNetwork:
         question, sentences = pooled[:, _QUESTION], pooled[:, _FIRST_SENTENCE:]
         first = states[:, 0]
         exists = sizes[:, _FIRST_SENTENCE:, 0] > 0
-        mix = self.modules["mix"]
+        mix: Any = self.modules["mix"]
 
         wide = question.unsqueeze(1).expand_as(sentences)
         by_sentence = torch.cat(
-            [sentences, wide * sentences, (wide - sentences).abs(),
-             first.unsqueeze(1).expand_as(sentences)], -1,
+            [
+                sentences,
+                wide * sentences,
+                (wide - sentences).abs(),
+                first.unsqueeze(1).expand_as(sentences),
+            ],
+            -1,
         )
         told = self.modules["sentence"](by_sentence).squeeze(-1).float()
         told = told + _affine(mix["sentence"], _cosine(wide, sentences))
@@ -216,15 +231,21 @@ class ReaderNetwork:
         scores: Tensor = self.modules[name](together)
         return scores.squeeze(-1).float()
 
+    def freeze(self, layers: int) -> None:
+        """Hold the embeddings and the first `layers` transformer layers as MiniLM has them."""
+        bert: Any = self.modules["bert"]
+        bert.embeddings.requires_grad_(False)
+        for layer in bert.encoder.layer[:layers]:
+            layer.requires_grad_(False)
+
     def weights(self) -> dict[str, Tensor]:
-        """Return what is shipped: every tensor but the word embeddings, in float16."""
+        """Return what is shipped: everything but the embeddings, in float16."""
         import torch
 
-        state = self.modules.state_dict()
         return {
             name: value.detach().to(torch.float16).contiguous()
-            for name, value in state.items()
-            if name != _FROZEN and value.is_floating_point()
+            for name, value in self.modules.state_dict().items()
+            if not name.startswith(_FROZEN)
         }
 
     def load(self, weights: Mapping[str, Tensor], *, source: str) -> None:

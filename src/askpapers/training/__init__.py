@@ -1,0 +1,1 @@
+"""Trains the weights shipped in models/: `python -m askpapers.training.<part>`."""

@@ -1,0 +1,359 @@
+"""Measures the reader and fits its answerability: `python -m askpapers.training.reader_measure`.
+
+Readings are made once and kept as JSON; figures and the fit come from them. The fit uses the
+development split alone; the test split is for reporting once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askpapers.encoders.reader import Reader, ReaderNetwork, Reading, TorchReader, WindowCutter
+from askpapers.evidence import (
+    FEATURES,
+    Calibration,
+    Policy,
+    ReadPaper,
+    choose_evidence,
+    estimate_answerability,
+    log_odds,
+    measure_readings,
+)
+from askpapers.metrics.calibration import expected_calibration_error, reliability_bins
+from askpapers.metrics.classification import auroc
+from askpapers.metrics.statistics import Estimate, estimate_mean, estimate_statistic
+from askpapers.training.off_topic import OFF_TOPIC
+from askpapers.training.reader import find_neighbours, installed_base
+from askpapers.training.reader_data import Abstract, Question, load_abstractqa, load_scifact
+
+SHOWN = 12
+"""Papers read for a question."""
+_SHARES = {"answerable": 0.5, "near miss": 0.25, "gold left out": 0.1, "off topic": 0.15}
+"""Weight of each kind of question in the fit; no real mix is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question with its readings.
+
+    `kind` is abstractqa's, "off topic" or "claim". `own` is the reading of its own abstract,
+    `removed` that of its own abstract without the evidence. `papers` are those shown by the
+    first stage.
+    """
+
+    key: str
+    kind: str
+    paper: str
+    evidence: tuple[int, ...]
+    own: Reading | None
+    removed: Reading | None
+    papers: tuple[ReadPaper, ...]
+
+
+def gather(
+    reader: Reader, data: Path, split: str, base: Path, report: Callable[[str], None]
+) -> list[Row]:
+    """Read every question of the split, the off-topic ones and the held-out claims."""
+    papers, questions = load_abstractqa(data / "abstractqa")
+    pool = {p.key: p for part in papers.values() for p in part.values()}
+    asked = [*questions[split], *load_off_topic(data, split)]
+    near = find_neighbours(
+        ReaderNetwork(base),
+        WindowCutter(base),
+        list(pool.values()),
+        asked,
+        count=SHOWN,
+        keep_own=True,
+    )
+    claim_papers, claims = load_scifact(
+        data / "faithfulness/scifact/pairs_train.jsonl.xz", held_out=True
+    )
+    rows: list[Row] = []
+    for number, question in enumerate(asked):
+        own = removed = None
+        if question.paper:
+            own, removed = _read_own(reader, question, pool[question.paper])
+        shown = near[question.key][:SHOWN]
+        readings = reader.read(question.text, [(pool[k].title, pool[k].sentences) for k in shown])
+        read = tuple(ReadPaper(key, reading) for key, reading in zip(shown, readings, strict=True))
+        asked_for = (question.key, question.kind, question.paper, question.evidence)
+        rows.append(Row(*asked_for, own, removed, read))
+        if number % 50 == 0:
+            report(f"{number + 1} of {len(asked)} questions read")
+    for claim in claims:
+        own, _ = _read_own(reader, claim, claim_papers[claim.paper])
+        rows.append(Row(claim.key, "claim", claim.paper, claim.evidence, own, None, ()))
+    return rows
+
+
+def load_off_topic(data: Path, split: str) -> list[Question]:
+    """Return everyday questions and PubMedQA's, one half for dev, the other for test."""
+    with lzma.open(data / "faithfulness/pubmedqa/ori_pqal.json.xz", "rt", encoding="utf-8") as file:
+        medical = [row["QUESTION"] for _, row in sorted(json.load(file).items())][:80]
+    chosen = [*OFF_TOPIC, *medical][0 if split == "dev" else 1 :: 2]
+    return [Question(f"off{i}", text, "", "off topic", ()) for i, text in enumerate(chosen)]
+
+
+def _read_own(
+    reader: Reader, question: Question, paper: Abstract
+) -> tuple[Reading, Reading | None]:
+    gone = set(question.evidence)
+    shown = [(paper.title, paper.sentences)]
+    if gone and len(paper.sentences) - len(gone) >= 2:
+        shown.append(
+            (paper.title, tuple(s for i, s in enumerate(paper.sentences) if i not in gone))
+        )
+    readings = reader.read(question.text, shown)
+    return readings[0], readings[1] if len(readings) > 1 else None
+
+
+def label_rows(rows: Sequence[Row]) -> list[tuple[str, tuple[ReadPaper, ...], bool]]:
+    """Return (kind, papers, do they state it) for the answerability of whole questions.
+
+    Each answerable question is used twice: as asked, and with its own paper left out.
+    """
+    labelled: list[tuple[str, tuple[ReadPaper, ...], bool]] = []
+    for row in rows:
+        if row.kind == "off topic":
+            labelled.append(("off topic", row.papers, False))
+        elif row.kind == "unanswerable":
+            labelled.append(("near miss", row.papers, False))
+        elif row.papers:
+            rest = tuple(p for p in row.papers if p.paper_id != row.paper)
+            if len(rest) < len(row.papers):
+                labelled.append(("answerable", row.papers, True))
+            labelled.append(("gold left out", rest, False))
+    return labelled
+
+
+def fit_calibration(rows: Sequence[Row], *, ridge: float = 1e-2) -> Calibration:
+    """Fit the logistic model by Newton's method (Bishop, PRML, 4.3.3), kinds weighted by share.
+
+    A feature whose weight comes out negative is dropped and the rest fitted again, so that a
+    better reading never lowers the probability.
+    """
+    labelled = label_rows(rows)
+    counts: dict[str, int] = defaultdict(int)
+    for kind, _, _ in labelled:
+        counts[kind] += 1
+    share = np.array([_SHARES[kind] / counts[kind] for kind, _, _ in labelled])
+    share *= len(labelled) / share.sum()
+    truth = np.array([stated for _, _, stated in labelled], dtype=float)
+    names = list(FEATURES)
+    while True:
+        table = np.array([[measure_readings(p)[n] for n in names] for _, p, _ in labelled])
+        weights = _fit_logistic(table, truth, share, ridge)
+        worst = int(np.argmin(weights[1:]))
+        if weights[1:][worst] >= 0:
+            break
+        names.pop(worst)
+    fitted = {n: round(float(w), 4) for n, w in zip(names, weights[1:], strict=True)}
+    return Calibration(round(float(weights[0]), 4), fitted)
+
+
+def _fit_logistic(
+    table: NDArray[np.float64], truth: NDArray[np.float64], share: NDArray[np.float64], ridge: float
+) -> NDArray[np.float64]:
+    """Return intercept and weights; table (n, f), truth and share (n,)."""
+    wide = np.column_stack([np.ones(len(table)), table])
+    penalty = ridge * len(table) * np.eye(wide.shape[1])
+    penalty[0, 0] = 0.0
+    weights = np.zeros(wide.shape[1])
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-wide @ weights))
+        slope = wide.T @ (share * (chance - truth)) + penalty @ weights
+        curve = (wide * (share * chance * (1 - chance))[:, None]).T @ wide + penalty
+        step = np.linalg.solve(curve, slope)
+        weights -= step
+        if np.abs(step).max() < 1e-9:
+            break
+    return weights
+
+
+def find_threshold(rows: Sequence[Row], calibration: Calibration, answered: float) -> float:
+    """Return the probability above which the share `answered` of answerable questions lies."""
+    chances = [
+        estimate_answerability(p, calibration) for k, p, _ in label_rows(rows) if k == "answerable"
+    ]
+    return float(np.quantile(chances, 1 - answered))
+
+
+def summarise(
+    rows: Sequence[Row], calibration: Calibration, threshold: float, policy: Policy
+) -> dict[str, Any]:
+    """Return every published figure with its interval."""
+    figures: dict[str, Any] = {}
+    judged = [r for r in rows if r.evidence and r.own and r.kind != "claim"]
+    picks = {"all": judged} | {
+        k: [r for r in judged if r.kind == k] for k in {r.kind for r in judged}
+    }
+    picks["claim"] = [r for r in rows if r.kind == "claim" and r.evidence]
+    for name, group in picks.items():
+        figures[f"own abstract, evidence first: {name}"] = _mean(
+            [float(np.argmax(r.own.sentences)) in r.evidence for r in group if r.own],
+            [r.paper for r in group],
+        )
+    figures["own abstract, answerable against near miss: auroc"] = _auroc(
+        [(True, r.own.answerable, r.paper) for r in judged if r.own]
+        + [(False, r.own.answerable, r.paper) for r in rows if r.kind == "unanswerable" and r.own]
+    )
+    figures["own abstract, answerable against evidence removed: auroc"] = _auroc(
+        [(True, r.own.answerable, r.paper) for r in judged if r.own and r.removed]
+        + [(False, r.removed.answerable, r.paper) for r in judged if r.removed]
+    )
+    found = [r for r in judged if any(p.paper_id == r.paper for p in r.papers)]
+    figures["pool, own paper shown"] = _mean(
+        [r in found for r in judged], [r.paper for r in judged]
+    )
+    for name, group in (("all", judged), ("paraphrase", picks.get("paraphrase", []))):
+        leads = [
+            max(r.papers, key=lambda p: p.reading.relevance).paper_id == r.paper for r in group
+        ]
+        figures[f"pool, own paper most relevant: {name}"] = _mean(leads, [r.paper for r in group])
+    for depth in (1, 3):
+        hits = []
+        for row in judged:
+            chosen = choose_evidence(row.papers, policy)[:depth]
+            hits.append(any(c.paper_id == row.paper and c.sentence in row.evidence for c in chosen))
+        figures[f"pool, evidence in the first {depth}"] = _mean(hits, [r.paper for r in judged])
+    labelled = label_rows(rows)
+    scored = [(k, estimate_answerability(p, calibration), t) for k, p, t in labelled]
+    for kind in _SHARES:
+        if kind != "answerable":
+            figures[f"pool, answerable against {kind}: auroc"] = _auroc(
+                [(t, s, str(i)) for i, (k, s, t) in enumerate(scored) if k in ("answerable", kind)]
+            )
+        refused = [s < threshold for k, s, _ in scored if k == kind]
+        figures[f"pool, refused: {kind}"] = _mean(refused, [str(i) for i in range(len(refused))])
+    kept = [(s, t) for k, s, t in scored if k != "gold left out"]
+    chances, stated = [s for s, _ in kept], [t for _, t in kept]
+    figures["calibration error"] = expected_calibration_error(chances, stated)
+    figures["reliability"] = [
+        [round(b.confidence, 3), round(b.accuracy, 3), b.count]
+        for b in reliability_bins(chances, stated)
+    ]
+    return figures
+
+
+def _mean(values: Sequence[bool], clusters: Sequence[str]) -> dict[str, Any]:
+    return _shown(estimate_mean([float(v) for v in values], clusters=list(clusters)))
+
+
+def _auroc(cases: Sequence[tuple[bool, float, str]]) -> dict[str, Any]:
+    truth, scores = np.array([c[0] for c in cases]), np.array([c[1] for c in cases])
+
+    def statistic(places: NDArray[np.intp]) -> float | None:
+        return auroc(truth[places].tolist(), scores[places].tolist())
+
+    return _shown(
+        estimate_statistic(len(cases), statistic, clusters=[c[2] for c in cases], resamples=500)
+    )
+
+
+def _shown(estimate: Estimate) -> dict[str, Any]:
+    parts = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    shown: dict[str, Any] = {k: None if v is None else round(v, 3) for k, v in parts.items()}
+    return {**shown, "n": estimate.n}
+
+
+def choose_policy(rows: Sequence[Row]) -> Policy:
+    """Return the policy whose first choice is evidence most often, simplest first on a tie."""
+    judged = [r for r in rows if r.evidence and r.kind != "claim"]
+    best, most = Policy(), -1
+    for weight in (0.5, 0.25, 0.75, 1.0, 1.5):
+        policy = replace(Policy(), relevance_weight=weight)
+        hits = 0
+        for row in judged:
+            first = choose_evidence(row.papers, policy)[0]
+            hits += first.paper_id == row.paper and first.sentence in row.evidence
+        if hits > most:
+            best, most = policy, hits
+    return best
+
+
+def save_rows(rows: Sequence[Row], path: Path) -> None:
+    """Write readings as JSON Lines."""
+
+    def plain(reading: Reading | None) -> list[Any] | None:
+        if reading is None:
+            return None
+        return [log_odds(reading.relevance), log_odds(reading.answerable), reading.sentences]
+
+    with path.open("w", encoding="utf-8") as file:
+        for r in rows:
+            papers = [[p.paper_id, plain(p.reading)] for p in r.papers]
+            line = [r.key, r.kind, r.paper, r.evidence, plain(r.own), plain(r.removed), papers]
+            file.write(json.dumps(line) + "\n")
+
+
+def load_rows(path: Path) -> list[Row]:
+    """Read what `save_rows` wrote."""
+
+    def whole(saved: list[Any] | None) -> Reading | None:
+        if saved is None:
+            return None
+        relevance, answerable = (1 / (1 + np.exp(-v)) for v in saved[:2])
+        return Reading(float(relevance), float(answerable), tuple(saved[2]))
+
+    rows = []
+    for line in path.read_text("utf-8").splitlines():
+        key, kind, paper, evidence, own, removed, papers = json.loads(line)
+        read = tuple(ReadPaper(k, r) for k, r in ((k, whole(s)) for k, s in papers) if r)
+        rows.append(Row(key, kind, paper, tuple(evidence), whole(own), whole(removed), read))
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure one split; on dev also fit. Prints JSON."""
+    parser = argparse.ArgumentParser(prog="askpapers.training.reader_measure", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="the reader's .safetensors")
+    parser.add_argument(
+        "--readings", type=Path, required=True, help="JSON Lines, made when missing"
+    )
+    parser.add_argument("--split", choices=("dev", "test"), default="dev")
+    parser.add_argument(
+        "--parameters", type=Path, help="JSON of the fit: read on test, else written"
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+
+    import torch
+
+    torch.set_num_threads(chosen.threads)
+    base = installed_base()
+    if not chosen.readings.is_file():
+        reader = TorchReader(base, chosen.weights)
+        made = gather(reader, chosen.data, chosen.split, base, lambda t: print(t, file=sys.stderr))
+        save_rows(made, chosen.readings)
+    rows = load_rows(chosen.readings)
+    if chosen.split == "dev":
+        policy, calibration = choose_policy(rows), fit_calibration(rows)
+        parameters: dict[str, Any] = {
+            "relevance_weight": policy.relevance_weight,
+            "abstain_below": round(find_threshold(rows, calibration, 0.9), 4),
+            "answerability": {"intercept": calibration.intercept, **calibration.weights},
+        }
+        if chosen.parameters:
+            chosen.parameters.write_text(json.dumps(parameters, indent=2) + "\n", "utf-8")
+    else:
+        parameters = json.loads(chosen.parameters.read_text("utf-8"))
+        calibration = Calibration.from_parameters(parameters)
+        policy = Policy(relevance_weight=parameters["relevance_weight"])
+    figures = summarise(rows, calibration, parameters["abstain_below"], policy)
+    print(json.dumps({"parameters": parameters, "figures": figures}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
