@@ -19,7 +19,8 @@ def write_tiny_bert(folder: Path, *, seed: int = 0) -> Path:
 
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     letters = list("abcdefghijklmnopqrstuvwxyz0123456789.?!,")
-    vocabulary = list(dict.fromkeys([*marks, *WORDS.split(), *letters, *(f"##{c}" for c in letters)]))
+    inner = [f"##{c}" for c in letters]
+    vocabulary = list(dict.fromkeys([*marks, *WORDS.split(), *letters, *inner]))
     tokenizer = Tokenizer(WordPiece({w: i for i, w in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

@@ -183,11 +183,11 @@ class ReaderNetwork:
             input_ids=ids,
             attention_mask=ids.ne(pad).long(),
             token_type_ids=(segments >= _TITLE).long(),
-        ).last_hidden_state
+        ).last_hidden_state.float()  # the heads stay in single precision: bfloat16 makes ties
         count = int(segments.max()) + 1
         member = segments.unsqueeze(1) == torch.arange(count).to(ids.device).view(1, -1, 1)
         sizes = member.sum(-1, keepdim=True)
-        weights = (member / sizes.clamp(min=1)).to(states.dtype)
+        weights = member / sizes.clamp(min=1)
         pooled = torch.bmm(weights, states)  # (b, segments, h)
         question, sentences = pooled[:, _QUESTION], pooled[:, _FIRST_SENTENCE:]
         first = states[:, 0]
@@ -208,7 +208,7 @@ class ReaderNetwork:
         told = told + _affine(mix["sentence"], _cosine(wide, sentences))
         told = told.masked_fill(~exists, float("-inf"))
 
-        paper = (member[:, _TITLE:].any(1) / sizes[:, _TITLE:].sum(1).clamp(min=1)).to(states.dtype)
+        paper = member[:, _TITLE:].any(1) / sizes[:, _TITLE:].sum(1).clamp(min=1)
         whole = torch.bmm(paper.unsqueeze(1), states).squeeze(1)
         relevance = self._head("relevance", first, question, whole)
         relevance = relevance + _affine(mix["relevance"], _cosine(question, whole))
@@ -218,7 +218,7 @@ class ReaderNetwork:
         else:
             # A window without sentences (a paper without an abstract) attends to nothing.
             safe = told.masked_fill(~exists, -10.0)
-            best = torch.bmm(safe.softmax(-1).to(states.dtype).unsqueeze(1), sentences).squeeze(1)
+            best = torch.bmm(safe.softmax(-1).unsqueeze(1), sentences).squeeze(1)
             told_max = safe.max(-1).values
         answerable = self._head("answerable", first, question, best)
         answerable = answerable + _affine(mix["answerable"], told_max)
@@ -320,7 +320,7 @@ class TorchReader:
         self._network.load(weights, source=str(weights_path))
         self._network.modules.eval()
         self._dtype = torch.bfloat16 if has_fast_bfloat16() else torch.float32
-        self._network.modules.to(self._dtype)
+        self._network.modules["bert"].to(self._dtype)
         self._batch_size = batch_size
         self._lock = Lock()
 
