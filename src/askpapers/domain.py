@@ -67,6 +67,17 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """A passage or sentence found by its vector; `score` is the cosine."""
+
+    item_id: str
+    paper_id: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """A verbatim sentence of an abstract, with the score that ranked it."""
 
