@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "askpapers"
 LAYERS = [
     ["errors", "domain", "resources"],
     ["settings", "prompts", "models", "corpus"],
-    ["tokens", "sentences", "encoders", "store", "lexical", "generation"],
+    ["tokens", "sentences", "terms", "encoders", "store", "lexical", "generation"],
     [
         "passages",
         "queries",
@@ -25,7 +25,7 @@ LAYERS = [
         "answering",
     ],
     ["metrics", "evals", "reports", "training", "contract"],
-    ["app", "doctor", "chat", "ui", "cli", "__main__"],
+    ["app", "evaluation", "doctor", "chat", "ui", "cli", "__main__"],
 ]
 HEAVY = {
     "torch": {"encoders", "training"},

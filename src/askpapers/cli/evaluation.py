@@ -76,6 +76,7 @@ def run(
 ) -> None:
     """Run a suite and print its metrics with intervals."""
     from askpapers.evals import check_gate, parse_gate, parse_sweep
+    from askpapers.evaluation import run_suite
     from askpapers.reports import write_report
 
     gate = parse_gate(fail_under) if fail_under else None
@@ -92,7 +93,8 @@ def run(
             section, _, field = name.partition(".")
             extra.setdefault(section, {})[field] = value
         program = context.obj.app(extra)
-        finished = program.run_suite(
+        finished = run_suite(
+            program,
             suite,
             judge_name=judge,
             limit=limit,
@@ -164,11 +166,12 @@ def measure_judge(
     out: _Out = None,
 ) -> None:
     """Measure a judge against human labels and the corruption set."""
+    from askpapers.evaluation import measure_judge
     from askpapers.reports import write_judge_report
 
     if data is not None and not data.is_dir():
         raise UsageError(f"There is no folder {str(data)!r}.", hint="askpapers eval judge --help")
-    measured = context.obj.app().measure_judge(judge, data, limit=limit, seed=seed)
+    measured = measure_judge(context.obj.app(), judge, data, limit=limit, seed=seed)
     text = write_judge_report(measured, format=format, out=out)
     if out is None:
         print(text)

@@ -118,9 +118,7 @@ def render_proof(answer: Answer) -> str:
     if replaced:
         lines += [
             "",
-            wrap(
-                "A written sentence was not supported; a quotation stands in its place."
-            ),
+            wrap("A written sentence was not supported; a quotation stands in its place."),
         ]
     return "\n".join(lines)
 

@@ -1,0 +1,468 @@
+"""The composition root: the only place that builds adapters and wires them together.
+
+Nothing heavy is loaded before it is needed, and what is loaded is kept and shared by all threads.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from askpapers import __version__
+from askpapers.answering import Answerer, Event, Finished, Writer
+from askpapers.conversation import Conversation
+from askpapers.domain import Answer, Filters, Paper, SearchResult
+from askpapers.errors import IndexDamaged, IndexMismatch, IndexMissing, NotFound, UsageError
+from askpapers.generation import LlamaCppGenerator, Offload, Sampling, is_installed
+from askpapers.models import Manifest, ModelFile, get_file, get_manifest
+from askpapers.prompts import Prompt, load_prompt
+from askpapers.queries import QueryVocabulary
+from askpapers.resources import find_folder, home_folder
+from askpapers.settings import Settings
+
+if TYPE_CHECKING:
+    from askpapers.encoders.embedder import SentenceTransformerEmbedder
+    from askpapers.encoders.reader import TorchReader
+    from askpapers.indexing import Index, IndexInfo
+    from askpapers.retrieval import Retriever
+    from askpapers.support import SupportJudge
+
+Progress = Callable[[int, int, str], None]
+
+_PACKAGES = ("torch", "transformers", "sentence-transformers", "chromadb", "llama-cpp-python")
+_VOCABULARY_FILE = "vocabulary.json"
+_LEXICAL_FOLDER = "lexical"
+
+
+def _be_silent(done: int, total: int, label: str) -> None:
+    """The progress of nobody watching."""
+
+
+class App:
+    """The program: everything a front end can ask for."""
+
+    def __init__(
+        self, settings: Settings, *, home: Path | None = None, progress: Progress | None = None
+    ) -> None:
+        """Remember what to build from.
+
+        Args:
+            settings: all settings.
+            home: folder for everything written; None: `ASKPAPERS_HOME` or the user's own.
+            progress: called during long steps.
+        """
+        self.settings = settings
+        self.home = home or home_folder()
+        self._progress = progress or _be_silent
+        self._lock = threading.RLock()
+        self._index: Index | None = None
+        self._retriever: Retriever | None = None
+        self._writers: dict[str, Writer | None] = {}
+
+    # -- models
+
+    @cached_property
+    def embedder(self) -> SentenceTransformerEmbedder:
+        """The model that turns texts into vectors; opened at its first text."""
+        from askpapers.encoders.embedder import SentenceTransformerEmbedder
+
+        table = self.settings.embedding
+        return SentenceTransformerEmbedder.load(
+            get_manifest(table.model, kind="embedder"),
+            home=self.home,
+            device=table.device,
+            batch_size=table.batch_size,
+        )
+
+    @cached_property
+    def reader(self) -> TorchReader | None:
+        """The model that rereads the best papers, or None when the settings leave it out."""
+        if not self.settings.retrieval.rerank:
+            return None
+        from askpapers.encoders.reader import TorchReader
+
+        weights, base = self._trained("reader")
+        return TorchReader(base.path.parent, weights.path)
+
+    @cached_property
+    def judge(self) -> SupportJudge:
+        """The model that verifies sentences."""
+        return self.make_judge("support")
+
+    def make_judge(self, name: str) -> SupportJudge:
+        """Return the judge called `name`: support or lexical.
+
+        Raises:
+            NotFound: there is no such judge.
+        """
+        from askpapers.support import LexicalJudge, StackedJudge
+
+        manifest = get_manifest("judge", kind="judge")
+        if name == "lexical":
+            return LexicalJudge.from_parameters(manifest.parameters)
+        if name != "support":
+            raise NotFound(f"There is no judge {name!r}.", hint="--judge support or lexical")
+        from askpapers.encoders.judge import PairScorer
+
+        weights, base = self._trained("judge")
+        scorer = PairScorer.load(weights.path, base.path.parent)
+        return StackedJudge.from_parameters(manifest.parameters, scorer)
+
+    def writer(self, model: str | None = None) -> Writer | None:
+        """Return the opened writing model with its prompts; None where answers are quotations.
+
+        Raises:
+            NotFound, UsageError: there is no such model.
+            ModelMissing, ModelDamaged: its file is not here or not whole.
+            BackendMissing: a model was named and llama-cpp-python is not installed.
+        """
+        name = self.model_name(model)
+        with self._lock:
+            if name not in self._writers:
+                if model is None and not is_installed():
+                    return None
+                self._writers[name] = self._make_writer(name)
+            return self._writers[name]
+
+    def model_name(self, model: str | None = None) -> str:
+        """Return the name of the writing model in force."""
+        return model or self.settings.generation.model
+
+    def open_generator(self, *, gpu_layers: int | None = None) -> LlamaCppGenerator:
+        """Open the writing model anew, for a measurement with other layers on the GPU."""
+        return self._open_generator(self.model_name(), gpu_layers=gpu_layers)
+
+    def offload(self) -> Offload:
+        """Return what the opened writing model does with a GPU."""
+        writer = self.writer()
+        generator = writer.generator if writer else None
+        return generator.offload if isinstance(generator, LlamaCppGenerator) else Offload(False, 0)
+
+    def _make_writer(self, name: str) -> Writer:
+        generator = self._open_generator(name)
+        manifest = get_manifest(name, kind="generator")
+        table = manifest.generator
+        assert table is not None  # the generator could not have been opened without it
+        sampling = self.settings.generation
+        return Writer(
+            generator=generator,
+            system=load_prompt("system"),
+            prompt=load_prompt(table.prompt),
+            sampling=Sampling(
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature,
+                repeat_penalty=sampling.repeat_penalty,
+                seed=sampling.seed,
+            ),
+            max_sentences=table.max_sentences,
+            whole_abstracts=table.reads == "abstracts",
+            retries=self.settings.answer.retries,
+        )
+
+    def _open_generator(self, name: str, *, gpu_layers: int | None = None) -> LlamaCppGenerator:
+        from askpapers.tokens import load_encoding
+
+        file = get_file(get_manifest(name, kind="generator"), home=self.home)
+        encoding = load_encoding(file.path, digest=file.digest, cache=self.home / "vocabularies")
+        table = self.settings.generation
+
+        def count(text: str) -> int:
+            assert encoding is not None
+            return len(encoding.encode(text, allowed_special="all"))
+
+        return LlamaCppGenerator(
+            file,
+            adapter=self._adapter_of(file),
+            gpu_layers=table.gpu_layers if gpu_layers is None else gpu_layers,
+            threads=table.threads,
+            count_tokens=count if encoding is not None else None,
+        )
+
+    def _adapter_of(self, file: ModelFile) -> ModelFile | None:
+        """Return the adapter that a generator's manifest names, verified like any model."""
+        table = file.manifest.generator
+        if table is None or table.adapter is None:
+            return None
+        adapter = Manifest.model_validate(
+            {
+                "name": Path(table.adapter).stem,
+                "kind": "generator",
+                "title": f"adapter of {file.manifest.name}",
+                "licence": file.manifest.licence,
+                "sha256": table.adapter_sha256,
+                "source": {"type": "shipped", "file": table.adapter},
+            }
+        )
+        return get_file(adapter, home=self.home)
+
+    def _trained(self, name: str) -> tuple[ModelFile, ModelFile]:
+        """Return the weights trained here and the weights they lie over."""
+        manifest = get_manifest(name, kind=name)
+        base = get_manifest(manifest.base or "all-minilm-l6-v2", kind="embedder")
+        return get_file(manifest, home=self.home), get_file(base, home=self.home)
+
+    # -- index
+
+    def build_index(self, paths: Sequence[str] = (), *, force: bool = False) -> IndexInfo:
+        """Build the index of these files, of the configured ones, or of the seeds.
+
+        Raises:
+            NotFound, CorpusError, Busy, StorageFailed: see `indexing.build_index`.
+        """
+        from askpapers.indexing import build_index
+
+        chosen = list(paths or self.settings.corpus.paths) or [str(find_folder("seeds"))]
+        with self._lock:
+            self.close()
+            return build_index(
+                chosen,
+                home=self.home,
+                embedder=self.embedder,
+                build_lexical=_build_lexical,
+                force=force,
+                progress=self._progress,
+            )
+
+    def add_to_index(self, paths: Sequence[str], *, progress: Progress | None = None) -> IndexInfo:
+        """Add files to the index; a file indexed before is replaced."""
+        from askpapers.indexing import add_papers
+
+        self.open_index()
+        with self._lock:
+            self.close()
+            return add_papers(
+                list(paths),
+                home=self.home,
+                embedder=self.embedder,
+                build_lexical=_build_lexical,
+                progress=progress or self._progress,
+            )
+
+    def open_index(self) -> Index:
+        """Return the open index; without one it is built, a damaged or foreign one is rebuilt.
+
+        Raises:
+            Busy, StorageFailed, CorpusError: it could not be built.
+        """
+        from askpapers.indexing import open_index, rebuild_index
+
+        with self._lock:
+            if self._index is not None:
+                return self._index
+            fingerprint = self.embedder.fingerprint
+            try:
+                self._index = open_index(self.home, embedder_fingerprint=fingerprint)
+            except IndexMissing:
+                self.build_index()
+                self._index = open_index(self.home, embedder_fingerprint=fingerprint)
+            except (IndexDamaged, IndexMismatch) as exc:
+                self._progress(0, 0, f"{exc.message} Building it again from the papers")
+                rebuild_index(
+                    home=self.home,
+                    embedder=self.embedder,
+                    build_lexical=_build_lexical,
+                    progress=self._progress,
+                )
+                self._index = open_index(self.home, embedder_fingerprint=fingerprint)
+            return self._index
+
+    def papers(self) -> Mapping[str, Paper]:
+        """Return every indexed paper by id."""
+        return self.open_index().papers
+
+    def index_info(self) -> dict[str, Any]:
+        """Return the manifest of the index as plain values."""
+        return dict(self.open_index().manifest)
+
+    def verify_index(self) -> list[str]:
+        """Check every file and vector of the index; an empty list is a sound index."""
+        from askpapers.indexing import verify_index
+
+        return verify_index(self.home)
+
+    def close(self) -> None:
+        """Let go of the open index; the next question opens the current one."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+            self._index = None
+            self._retriever = None
+
+    def check_filters(
+        self,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        paper_ids: Sequence[str] = (),
+        files: Sequence[str] = (),
+    ) -> Filters:
+        """Return the filters, checked.
+
+        Raises:
+            UsageError: a date is none, or the range is empty.
+            NotFound: a paper is not in the index.
+        """
+        for value in (since, until):
+            if value is not None and not _is_date(value):
+                raise UsageError(
+                    f"A date is YYYY, YYYY-MM or YYYY-MM-DD, not {value!r}.", hint="--since 2023-05"
+                )
+        if since and until and since > until and not since.startswith(until):
+            raise UsageError(f"No date lies since {since} and until {until}.")
+        unknown = [p for p in paper_ids if p not in self.papers()]
+        if unknown:
+            raise NotFound(f"There is no paper {unknown[0]!r}.", hint="askpapers papers list")
+        return Filters(since, until, tuple(paper_ids), tuple(files))
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where eval runs are kept."""
+        return self.home / "runs"
+
+    # -- questions
+
+    def retriever(self) -> Retriever:
+        """Return the searcher over the open index."""
+        from askpapers.evidence import Calibration, Policy
+        from askpapers.fusion import Fusion
+        from askpapers.lexical import LexicalIndex
+        from askpapers.retrieval import Retriever
+
+        with self._lock:
+            index = self.open_index()
+            if self._retriever is None:
+                table = self.settings.retrieval
+                calibration = None
+                if self.reader is not None:
+                    calibration = Calibration.from_parameters(get_manifest("reader").parameters)
+                self._retriever = Retriever(
+                    dense=index,
+                    lexical=LexicalIndex.load(index.folder / _LEXICAL_FOLDER),
+                    vocabulary=QueryVocabulary.load(index.folder / _VOCABULARY_FILE),
+                    embedder=self.embedder,
+                    fusion=Fusion.from_parameters(get_manifest("fusion").parameters),
+                    reader=self.reader,
+                    calibration=calibration,
+                    policy=Policy(
+                        max_sentences=table.evidence_sentences, max_papers=table.evidence_papers
+                    ),
+                    limit=table.k,
+                    read_papers=table.rerank_papers,
+                )
+            return self._retriever
+
+    def search(
+        self, question: str, *, filters: Filters | None = None, limit: int | None = None
+    ) -> SearchResult:
+        """Find papers and the sentences in them that answer a question."""
+        from askpapers.answering import check_question
+
+        return self.retriever().search(check_question(question), limit=limit, filters=filters)
+
+    def stream(
+        self,
+        question: str,
+        *,
+        conversation: Conversation | None = None,
+        filters: Filters | None = None,
+        limit: int | None = None,
+        model: str | None = None,
+        quote_only: bool | None = None,
+        search_query: str | None = None,
+        abstain_below: float | None = None,
+    ) -> Iterator[Event]:
+        """Yield the events of one answer; see `Answerer.stream`."""
+        quotes = self.settings.answer.quote_only if quote_only is None else quote_only
+        if not quotes:
+            self._warm()
+        retriever = self.retriever()
+        writer = None if quotes else self.writer(model)
+        answerer = Answerer(
+            retriever,
+            self.judge,
+            abstain_below=self._abstain_below(),
+            manifest=self.manifest(writer),
+        )
+        yield from answerer.stream(
+            question,
+            writer=writer,
+            conversation=conversation,
+            filters=filters,
+            limit=limit,
+            search_query=search_query,
+            abstain_below=abstain_below,
+        )
+
+    def answer(self, question: str, **options: Any) -> Answer:
+        """Return the finished answer; options as in `stream`."""
+        for event in self.stream(question, **options):
+            if isinstance(event, Finished):
+                return event.answer
+        raise AssertionError("a stream ends with Finished")
+
+    def manifest(self, writer: Writer | None) -> dict[str, Any]:
+        """Return all it takes to reproduce an answer: no clock, no machine name."""
+        index = self.open_index().manifest
+        prompts: list[Prompt] = [writer.system, writer.prompt] if writer else []
+        return {
+            "askpapers": __version__,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "packages": {name: _version_of(name) for name in _PACKAGES},
+            "model": writer.generator.name if writer else None,
+            "model_sha256": writer.generator.digest if writer else None,
+            "prompts": {prompt.name: prompt.digest for prompt in prompts},
+            "embedder": self.embedder.fingerprint,
+            "reader_sha256": get_manifest("reader").sha256 if self.reader else None,
+            "judge": self.judge.name,
+            "judge_sha256": get_manifest("judge").sha256,
+            "index": index.get("fingerprint") or index.get("corpus_digest"),
+            "abstain_below": self._abstain_below(),
+            "seed": self.settings.generation.seed,
+            "settings": self.settings.model_dump(mode="json"),
+        }
+
+    def _warm(self) -> None:
+        """Open the writing model beside the search's models: both take seconds."""
+        if self._writers or not is_installed():
+            return
+        self.embedder.warm()
+
+    def _abstain_below(self) -> float:
+        configured = self.settings.answer.abstain_below
+        if configured is not None:
+            return configured
+        name = "fusion" if self.reader is None else "reader"
+        return float(get_manifest(name).parameters.get("abstain_below", 0.5))
+
+
+def _is_date(text: str) -> bool:
+    """Tell whether a text is YYYY, YYYY-MM or YYYY-MM-DD and in the calendar."""
+    if not re.fullmatch(r"\d{4}(-\d{2}){0,2}", text):
+        return False
+    try:
+        date.fromisoformat((text + "-01-01")[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def _build_lexical(papers: Mapping[str, Paper], folder: Path) -> None:
+    """Write what the lexical search needs beside the vectors."""
+    from askpapers.lexical import LexicalIndex
+
+    LexicalIndex.build(papers.values()).save(folder / _LEXICAL_FOLDER)
+    QueryVocabulary.build(papers.values()).save(folder / _VOCABULARY_FILE)
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
