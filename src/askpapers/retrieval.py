@@ -1,0 +1,350 @@
+"""Finds papers for a question: candidates from three searches, fused, then read.
+
+Candidates are the union of the nearest passages, the nearest sentences and the best papers by
+BM25. A fitted linear score ranks them; the reader reads the best few, gives the final order and
+says which of their sentences hold the answer. Filters act before everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal, Protocol
+
+import numpy as np
+
+from askpapers.domain import Evidence, Filters, Hit, Paper, Query, SearchResult, Span
+from askpapers.encoders.embedder import Embedder
+from askpapers.encoders.reader import Reader
+from askpapers.evidence import (
+    Calibration,
+    Policy,
+    ReadPaper,
+    choose_evidence,
+    count_relevant,
+    estimate_answerability,
+)
+from askpapers.fusion import FEATURES, Fusion
+from askpapers.lexical import LexicalIndex
+from askpapers.queries import QueryVocabulary, Understanding, understand
+
+Kind = Literal["passages", "sentences"]
+
+_SENTENCES_PER_HIT = 3
+
+
+class Match(Protocol):
+    """A passage or sentence that a vector search found; `score` is a cosine."""
+
+    @property
+    def paper_id(self) -> str: ...  # noqa: D102
+    @property
+    def start(self) -> int: ...  # noqa: D102
+    @property
+    def end(self) -> int: ...  # noqa: D102
+    @property
+    def score(self) -> float: ...  # noqa: D102
+
+
+class DenseIndex(Protocol):
+    """The vectors of all passages and sentences."""
+
+    @property
+    def papers(self) -> Mapping[str, Paper]:
+        """Every indexed paper by its id."""
+        ...
+
+    def query(
+        self,
+        kind: Kind,
+        vector: np.ndarray,
+        *,
+        limit: int,
+        paper_ids: Collection[str] | None = None,
+    ) -> Sequence[Match]:
+        """The nearest items, best first, only those of `paper_ids` where given."""
+        ...
+
+    def score(
+        self, kind: Kind, vector: np.ndarray, *, paper_ids: Collection[str]
+    ) -> Sequence[Match]:
+        """The cosine of every item of a few papers."""
+        ...
+
+    def sentences(self, paper_id: str) -> Sequence[Span]:
+        """The sentences of a paper's abstract, in order."""
+        ...
+
+    def find_papers(self, filters: Filters) -> Collection[str] | None:
+        """The papers that pass the filters, None for all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Depths:
+    """How many each search contributes: items of the vector searches, papers by BM25."""
+
+    passages: int = 48
+    sentences: int = 64
+    lexical: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The papers a question may be about, in no order.
+
+    `features` is float64 (n, len(FEATURES)), raw. `sentences` are the scored sentences of each
+    paper that are known so far, best first.
+    """
+
+    paper_ids: tuple[str, ...]
+    features: np.ndarray
+    sentences: Mapping[str, Sequence[Match]] = field(default_factory=dict)
+    corrections: tuple[tuple[str, str], ...] = ()
+
+
+class Retriever:
+    """Searches an index. Without a reader, papers keep the fused order."""
+
+    def __init__(
+        self,
+        *,
+        dense: DenseIndex,
+        lexical: LexicalIndex,
+        vocabulary: QueryVocabulary,
+        embedder: Embedder,
+        fusion: Fusion,
+        reader: Reader | None = None,
+        calibration: Calibration | None = None,
+        policy: Policy | None = None,
+        limit: int = 8,
+        read_papers: int = 12,
+        depths: Depths | None = None,
+        today: Callable[[], date] = date.today,
+    ) -> None:
+        self._dense = dense
+        self._lexical = lexical
+        self._vocabulary = vocabulary
+        self._embedder = embedder
+        self._fusion = fusion
+        self._reader = reader
+        self._calibration = calibration
+        self._policy = policy or Policy()
+        self._limit = limit
+        self._read_papers = read_papers
+        self._depths = depths or Depths()
+        self._today = today
+
+    def search(
+        self, question: str, *, limit: int | None = None, filters: Filters | None = None
+    ) -> SearchResult:
+        """Return ranked hits and the evidence set for one stand-alone question.
+
+        Filters found in the question are dropped, and that is noted, when no paper passes
+        them; those given by the caller never are.
+        """
+        started = time.perf_counter()
+        limit = limit or self._limit
+        read = understand(question, self._vocabulary, today=self._today(), filters=filters)
+        query, allowed = self._allow(read.query, filters or Filters())
+        candidates = self.gather(read, limit=limit, allowed=allowed)
+        notes = (
+            *query.notes,
+            *(f"{written!r} read as {taken!r}" for written, taken in candidates.corrections),
+        )
+        query = Query(query.question, query.search_query, query.filters, notes)
+        scores = self._fusion.score(candidates.features)
+        order = [int(i) for i in np.argsort(-scores, kind="stable")]
+        ids = [candidates.paper_ids[i] for i in order]
+        ranked = [float(scores[i]) for i in order]
+        if self._reader is None or self._calibration is None or not ids:
+            hits = self._hits(ids[:limit], ranked, self._best_sentences(candidates, ids[:limit]))
+            return SearchResult(
+                query=query,
+                hits=hits,
+                evidence=self._spread(hits),
+                answerability=self._fusion.estimate_confidence(candidates.features, scores),
+                relevant_count=int(
+                    (
+                        candidates.features[:, FEATURES.index("passage")]
+                        >= self._fusion.cosine_floor
+                    ).sum()
+                ),
+                seconds=time.perf_counter() - started,
+            )
+        return self._read(read, query, ids, ranked, limit, started)
+
+    def gather(
+        self, read: Understanding, *, limit: int = 8, allowed: Collection[str] | None = None
+    ) -> Candidates:
+        """Collect candidates and their features; `allowed` are the papers that pass the filters."""
+        query = read.query.search_query or read.query.question
+        text = f"{query} ({', '.join(read.added)})" if read.added else query
+        vector = self._embedder.embed_questions([text])[0]
+        depth = self._depths
+        passages = _best(
+            self._dense.query(
+                "passages", vector, limit=max(depth.passages, 3 * limit), paper_ids=allowed
+            )
+        )
+        sentences = _group(
+            self._dense.query(
+                "sentences", vector, limit=max(depth.sentences, 4 * limit), paper_ids=allowed
+            )
+        )
+        lexical = self._lexical.score(query, added=read.added)
+        mask = None if allowed is None else self._lexical.mask(allowed)
+        by_terms = self._lexical.rank(
+            lexical.whole + 0.3 * lexical.title, max(depth.lexical, 2 * limit), mask
+        )
+        named = [p for p in read.named if allowed is None or p in allowed]
+        ids = tuple(
+            dict.fromkeys(
+                [*passages, *sentences, *(self._lexical.paper_ids[i] for i in by_terms), *named]
+            )
+        )
+        passages |= _best(
+            self._dense.score("passages", vector, paper_ids=[p for p in ids if p not in passages])
+        )
+        sentences |= _group(
+            self._dense.score("sentences", vector, paper_ids=[p for p in ids if p not in sentences])
+        )
+        features = np.zeros((len(ids), len(FEATURES)))
+        for row, paper_id in enumerate(ids):
+            at = self._lexical.positions.get(paper_id)
+            features[row] = (
+                passages.get(paper_id, 0.0),
+                max((m.score for m in sentences.get(paper_id, ())), default=0.0),
+                lexical.title[at] if at is not None else 0.0,
+                lexical.whole[at] if at is not None else 0.0,
+                lexical.coverage[at] if at is not None else 0.0,
+                float(paper_id in read.named),
+            )
+        return Candidates(ids, features, sentences, lexical.corrections)
+
+    def _allow(self, query: Query, given: Filters) -> tuple[Query, Collection[str] | None]:
+        """The papers that pass the query's filters, None for all."""
+        allowed = self._dense.find_papers(query.filters)
+        if allowed is None or allowed or query.filters == given:
+            return query, allowed
+        notes = (*query.notes, "no paper passes the filters in the question, so they are ignored")
+        unfiltered = Query(query.question, query.search_query, given, notes)
+        return self._allow(unfiltered, given)
+
+    def _read(
+        self,
+        read: Understanding,
+        query: Query,
+        ids: Sequence[str],
+        ranked: Sequence[float],
+        limit: int,
+        started: float,
+    ) -> SearchResult:
+        """Let the reader order the best papers and choose the evidence among their sentences."""
+        assert self._reader is not None
+        assert self._calibration is not None
+        count = min(len(ids), self._read_papers)
+        papers = [self._dense.papers[paper_id] for paper_id in ids[:count]]
+        spans = [self._dense.sentences(paper.paper_id) for paper in papers]
+        texts = [
+            (paper.title, [paper.abstract[s.start : s.end] for s in of])
+            for paper, of in zip(papers, spans, strict=True)
+        ]
+        readings = self._reader.read(read.query.search_query or query.question, texts)
+        final = self._fusion.score_read(ranked[:count], readings)
+        order = [int(i) for i in np.argsort(-final, kind="stable")]
+        top = float(final[order[0]])
+        chosen_from = [
+            ReadPaper(papers[i].paper_id, readings[i], prior=float(final[i]) - top) for i in order
+        ]
+        evidence: dict[str, list[Evidence]] = {}
+        for i in order:
+            scored = sorted(
+                zip(spans[i], readings[i].sentences, strict=True), key=lambda pair: -pair[1]
+            )
+            evidence[papers[i].paper_id] = [
+                _evidence(papers[i], span, score) for span, score in scored[:_SENTENCES_PER_HIT]
+            ]
+        ordered = [papers[i].paper_id for i in order] + list(ids[count:])
+        scores = [float(final[i]) for i in order]
+        floor = scores[-1] - (ranked[count - 1] if count else 0.0)
+        scores += [
+            floor + score for score in ranked[count:]
+        ]  # unread papers keep their order below
+        place = {paper.paper_id: i for i, paper in enumerate(papers)}
+        chosen = tuple(
+            _evidence(
+                papers[place[c.paper_id]],
+                spans[place[c.paper_id]][c.sentence],
+                readings[place[c.paper_id]].sentences[c.sentence],
+            )
+            for c in choose_evidence(chosen_from, self._policy)
+        )
+        return SearchResult(
+            query=query,
+            hits=self._hits(ordered[:limit], scores, evidence),
+            evidence=chosen,
+            answerability=estimate_answerability(chosen_from, self._calibration),
+            relevant_count=count_relevant(chosen_from, self._calibration),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _best_sentences(
+        self, candidates: Candidates, ids: Sequence[str]
+    ) -> dict[str, list[Evidence]]:
+        """The sentences nearest to the question, of each paper."""
+        found = {}
+        for paper_id in ids:
+            paper = self._dense.papers[paper_id]
+            matches = sorted(candidates.sentences.get(paper_id, ()), key=lambda m: -m.score)
+            found[paper_id] = [
+                _evidence(paper, Span(m.start, m.end), m.score)
+                for m in matches[:_SENTENCES_PER_HIT]
+            ]
+        return found
+
+    def _hits(
+        self, ids: Sequence[str], scores: Sequence[float], evidence: Mapping[str, list[Evidence]]
+    ) -> tuple[Hit, ...]:
+        return tuple(
+            Hit(
+                rank,
+                self._dense.papers[paper_id],
+                scores[rank - 1],
+                tuple(evidence.get(paper_id, ())),
+            )
+            for rank, paper_id in enumerate(ids, 1)
+        )
+
+    def _spread(self, hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+        """An evidence set without a reader: by turns, the best sentence of each leading paper."""
+        leading = hits[: self._policy.max_papers]
+        turns = (
+            e
+            for turn in range(_SENTENCES_PER_HIT)
+            for h in leading
+            for e in h.evidence[turn : turn + 1]
+        )
+        return tuple(turns)[: self._policy.max_sentences]
+
+
+def _best(matches: Sequence[Match]) -> dict[str, float]:
+    """The best score of each paper."""
+    best: dict[str, float] = {}
+    for match in matches:
+        best[match.paper_id] = max(match.score, best.get(match.paper_id, -1.0))
+    return best
+
+
+def _group(matches: Sequence[Match]) -> dict[str, list[Match]]:
+    grouped: dict[str, list[Match]] = {}
+    for match in matches:
+        grouped.setdefault(match.paper_id, []).append(match)
+    return grouped
+
+
+def _evidence(paper: Paper, span: Span, score: float) -> Evidence:
+    quote = paper.abstract[span.start : span.end]
+    return Evidence(paper.paper_id, span.start, span.end, quote, float(score))
