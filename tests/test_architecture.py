@@ -17,6 +17,7 @@ LAYERS = [
         "passages",
         "queries",
         "evidence",
+        "fusion",
         "retrieval",
         "indexing",
         "support",

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from types import ModuleType
@@ -234,7 +235,7 @@ def _sklearn_on_demand() -> Iterator[None]:
         module = ModuleType(name)
         module.__spec__ = spec
         module.__path__ = []
-        module.__getattr__ = lambda attribute, name=name: _call_later(name, attribute)  # type: ignore[method-assign]
+        module.__getattr__ = partial(_call_later, name)  # type: ignore[method-assign]
         sys.modules[name] = module
     try:
         yield

@@ -178,20 +178,23 @@ class MatrixIndex:
             masked[wanted] = scores[wanted]
             scores, limit = masked, min(limit, len(wanted))
         best = np.argsort(-scores, kind="stable")[:limit]
-        return [Item(*self._rows[kind][i], float(scores[i])) for i in best]
+        return [self._item(kind, int(i), scores[i]) for i in best]
 
     def score(self, kind: Kind, vector: np.ndarray, *, paper_ids: Collection[str]) -> list[Item]:
         """The cosine of every item of some papers."""
         rows = [i for p in paper_ids for i in self._owned[kind].get(p, ())]
         scores = self._vectors[kind][rows] @ vector
-        return [
-            Item(*self._rows[kind][i], float(score)) for i, score in zip(rows, scores, strict=True)
-        ]
+        return [self._item(kind, i, score) for i, score in zip(rows, scores, strict=True)]
+
+    def _item(self, kind: Kind, row: int, score: float) -> Item:
+        paper_id, start, end = self._rows[kind][row]
+        return Item(paper_id, start, end, float(score))
 
     def sentences(self, paper_id: str) -> list[Span]:
         """The sentences of a paper's abstract, in order."""
         owned = self._owned["sentences"].get(paper_id, ())
-        return [Span(*self._rows["sentences"][i][1:]) for i in owned]
+        rows = (self._rows["sentences"][i] for i in owned)
+        return [Span(start, end) for _, start, end in rows]
 
     def find_papers(self, filters: Filters) -> frozenset[str] | None:
         """The papers named by the filters; these collections know no dates or files."""

@@ -147,10 +147,10 @@ def fit_listwise(
         optimiser.zero_grad()
         losses = [-c * (g * torch.log_softmax(x @ w, 0)).sum() for x, g, c in kept]
         loss = torch.stack(losses).sum() / sum(c for *_, c in kept) + ridge * (w**2).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.step(closure)
     out = np.zeros(total)
     out[list(columns)] = w.detach().numpy()
     return out
@@ -199,10 +199,10 @@ def fit_confidence(cases: Sequence[Case], fusion: Fusion) -> dict[str, float]:
         logits = x @ w[1:] + w[0]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y)
         loss = loss + 1e-3 * (w[1:] ** 2).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.step(closure)
     fitted = w.detach().tolist()
     return {"intercept": fitted[0], **dict(zip(CONFIDENCE_FEATURES, fitted[1:], strict=True))}
 

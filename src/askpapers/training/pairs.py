@@ -12,7 +12,7 @@ import json
 import lzma
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,7 @@ def weaken_overlap(question: str, passage: str, rng: random.Random) -> str:
 
 def group_neighbours(
     pairs: Sequence[Pair],
-    neighbours: dict[str, Sequence[str]],
+    neighbours: Mapping[str, Sequence[str]],
     *,
     batch_size: int,
     per_group: int,
