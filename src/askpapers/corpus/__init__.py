@@ -9,7 +9,7 @@ from askpapers.corpus.reading import (
     read_file,
     read_files,
 )
-from askpapers.corpus.sources import digest_file, find_files
+from askpapers.corpus.sources import digest_file, find_files, name_files
 
 __all__ = [
     "CorpusReport",
@@ -22,6 +22,7 @@ __all__ = [
     "find_files",
     "load_entry",
     "load_papers",
+    "name_files",
     "read_file",
     "read_files",
 ]

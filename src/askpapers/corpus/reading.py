@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,12 @@ class CorpusReport:
         """Listings that were merged into a paper already listed elsewhere."""
         return self.listings - self.papers
 
+    def add_taken(self, entry: Entry) -> None:
+        """Count a listing."""
+        self.listings += 1
+        self.listings_by_file[entry.file] += 1
+        self.bare += entry.authors_count is None and entry.date_text is None
+
     def add_rejected(self, rejected: Rejected) -> None:
         """Count a rejection, and keep it while there is room."""
         self.rejected_count += 1
@@ -63,7 +69,11 @@ class CorpusReport:
 
 
 def read_files(
-    files: Sequence[Path], *, report: CorpusReport, progress: Progress | None = None
+    files: Sequence[Path],
+    *,
+    report: CorpusReport,
+    progress: Progress | None = None,
+    names: Mapping[Path, str] | None = None,
 ) -> Iterator[Entry]:
     """Yield the listings of `files` in order, checked and repaired, and fill in the report.
 
@@ -71,8 +81,9 @@ def read_files(
         files: as from `find_files`.
         report: filled in on the way; its paper count is left to the caller.
         progress: called before each file and after the last.
+        names: what the files are called in listings; None: as `name_files` says.
     """
-    names = name_files(files)
+    names = names or name_files(files)
     for done, path in enumerate(files):
         if progress:
             progress(done, len(files), f"reading {names[path]}")
@@ -81,9 +92,7 @@ def read_files(
             if isinstance(item, Rejected):
                 report.add_rejected(item)
                 continue
-            report.listings += 1
-            report.listings_by_file[item.file] += 1
-            report.bare += item.authors_count is None and item.date_text is None
+            report.add_taken(item)
             yield item
     if progress:
         progress(len(files), len(files), "reading")

@@ -1,0 +1,249 @@
+"""The vector index: Chroma collections in a folder.
+
+A folder is written once, by one process, and then only read. Item ids are the only thing
+stored beside the vectors: what an id means is the caller's knowledge. Similarities leave this
+module as cosines, larger is better; Chroma's distances do not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from askpapers.errors import IndexDamaged, IndexMismatch, StorageFailed
+
+KINDS = ("passages", "sentences")
+
+_HNSW = {
+    "space": "cosine",
+    "ef_construction": 128,
+    "ef_search": 400,
+    "max_neighbors": 16,
+    # The whole graph is written each time so many items are new; the default of 1,000 would
+    # write a graph of a million items a thousand times.
+    "sync_threshold": 50_000,
+}
+_FINGERPRINT = "askpapers_fingerprint"
+_DISK_FULL = ("disk is full", "no space left", "code: 13", "os error 28")
+_READ_ONLY = (
+    "readonly",
+    "read-only",
+    "permission denied",
+    "code: 8)",
+    "os error 13",
+    "os error 30",
+)
+
+
+class ChromaStore:
+    """Vectors by kind ("passages", "sentences"), found by cosine. Use as a context manager."""
+
+    def __init__(self, folder: Path, client: Any, collections: dict[str, Any]) -> None:
+        self.folder = folder
+        self._client = client
+        self._collections = collections
+        self._last: dict[str, tuple[str, np.ndarray]] = {}
+
+    @classmethod
+    def create(cls, folder: Path, *, fingerprint: str) -> ChromaStore:
+        """Make an empty store in a new folder.
+
+        Raises:
+            StorageFailed: the folder cannot be written, or the disk is full.
+        """
+        folder.mkdir(parents=True)
+        with _translated(folder):
+            client = _connect(folder)
+            collections = {
+                kind: client.create_collection(
+                    kind,
+                    embedding_function=None,
+                    configuration={"hnsw": _HNSW},
+                    metadata={_FINGERPRINT: fingerprint},
+                )
+                for kind in KINDS
+            }
+        return cls(folder, client, collections)
+
+    @classmethod
+    def open(cls, folder: Path, *, fingerprint: str) -> ChromaStore:
+        """Open a store that `create` made.
+
+        Raises:
+            IndexDamaged: there is none, or its files don't open.
+            IndexMismatch: it was made under another fingerprint.
+            StorageFailed: the folder cannot be written (Chroma writes a lock when it reads).
+        """
+        if not (folder / "chroma.sqlite3").is_file():
+            raise IndexDamaged(f"There is no vector index in {str(folder)!r}.")
+        with _translated(folder):
+            client = _connect(folder)
+            collections = {
+                kind: client.get_collection(kind, embedding_function=None) for kind in KINDS
+            }
+        for collection in collections.values():
+            found = (collection.metadata or {}).get(_FINGERPRINT)
+            if found != fingerprint:
+                raise IndexMismatch(
+                    f"The vector index in {str(folder)!r} was made for {found!r}, "
+                    f"not for {fingerprint!r}."
+                )
+        return cls(folder, client, collections)
+
+    def __enter__(self) -> ChromaStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._client.close()
+
+    def add(self, kind: str, ids: Sequence[str], vectors: np.ndarray) -> None:
+        """Write vectors; an id that is there already is replaced.
+
+        Args:
+            kind: one of KINDS.
+            ids: n distinct ids.
+            vectors: float32 (n, d), unit length.
+
+        Raises:
+            StorageFailed: the disk is full or the folder cannot be written.
+        """
+        if len(ids):
+            self._last[kind] = ids[-1], np.array(vectors[-1], dtype=np.float32)
+        with _translated(self.folder):
+            step = min(int(self._client.get_max_batch_size()), 2000)
+            for start in range(0, len(ids), step):
+                self._collections[kind].upsert(
+                    ids=list(ids[start : start + step]),
+                    embeddings=np.ascontiguousarray(vectors[start : start + step]),
+                )
+
+    def finish(self) -> None:
+        """Write out everything and close; only reading follows.
+
+        Items that Chroma has logged but not yet put into the graph's files would be put there
+        by every reader, several at a time. A threshold of two and one more write of the last
+        item make it do so now; the threshold holds from the next opening on.
+
+        Raises:
+            StorageFailed: the disk is full or the folder cannot be written.
+        """
+        with _translated(self.folder):
+            for collection in self._collections.values():
+                collection.modify(configuration={"hnsw": {"sync_threshold": 2, "batch_size": 2}})
+            self._client.close()
+            self._client = _connect(self.folder)
+            for kind, (item, vector) in self._last.items():
+                collection = self._client.get_collection(kind, embedding_function=None)
+                for _ in range(2):
+                    collection.upsert(ids=[item], embeddings=vector[None, :])
+            self._client.close()
+
+    def count(self, kind: str) -> int:
+        """Return the number of items.
+
+        Raises:
+            IndexDamaged: the files don't belong together.
+        """
+        with _translated(self.folder):
+            return int(self._collections[kind].count())
+
+    def ids(self, kind: str) -> Iterator[str]:
+        """Yield all ids, in no order that means anything.
+
+        Raises:
+            IndexDamaged: the files don't belong together.
+        """
+        step = 10_000
+        offset = 0
+        while True:
+            with _translated(self.folder):
+                page = self._collections[kind].get(include=[], limit=step, offset=offset)["ids"]
+            yield from page
+            if len(page) < step:
+                return
+            offset += step
+
+    def nearest(
+        self, kind: str, vector: np.ndarray, *, limit: int, ids: Collection[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """Return up to `limit` (id, cosine), best first.
+
+        Args:
+            kind: one of KINDS.
+            vector: float32 (d,), unit length.
+            limit: at most this many.
+            ids: only among these.
+
+        Raises:
+            IndexDamaged: the files don't belong together.
+        """
+        if limit <= 0 or (ids is not None and not ids):
+            return []
+        with _translated(self.folder):
+            found = self._collections[kind].query(
+                query_embeddings=np.asarray(vector, dtype=np.float32)[None, :],
+                n_results=limit,
+                include=["distances"],
+                **({"ids": list(ids)} if ids is not None else {}),
+            )
+        pairs = zip(found["ids"][0], found["distances"][0], strict=True)
+        return [(item, 1.0 - float(distance)) for item, distance in pairs]
+
+
+def _connect(folder: Path) -> Any:
+    # Chroma reads these at import; telemetry must be off before.
+    os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+    import chromadb
+    from chromadb.config import Settings
+
+    return chromadb.PersistentClient(
+        path=str(folder), settings=Settings(anonymized_telemetry=False, allow_reset=False)
+    )
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    """Turn what Chroma raises over its files into this program's errors.
+
+    Chroma's binding reports a full disk, a read-only folder and corrupt files alike, as
+    InternalError with the text of the cause, and panics (a BaseException) over some corrupt
+    ones.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise StorageFailed(
+            f"The vector index in {str(folder)!r} cannot be used: {exc.strerror or exc}."
+        ) from exc
+    except BaseException as exc:
+        kind = type(exc)
+        if not (kind.__module__.startswith("chromadb") or kind.__name__ == "PanicException"):
+            raise
+        cause = str(exc).splitlines()[0][:200] if str(exc) else kind.__name__
+        lowered = cause.casefold()
+        if any(sign in lowered for sign in _DISK_FULL):
+            raise StorageFailed(
+                f"The disk that holds {str(folder)!r} is full.",
+                hint="free some space, or set ASKPAPERS_HOME to a folder on another disk",
+            ) from exc
+        if any(sign in lowered for sign in _READ_ONLY):
+            raise StorageFailed(
+                f"The vector index in {str(folder)!r} cannot be written, "
+                "which Chroma needs even to read it."
+            ) from exc
+        raise IndexDamaged(f"The vector index in {str(folder)!r} is damaged: {cause}.") from exc
