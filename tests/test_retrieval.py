@@ -1,0 +1,194 @@
+import zlib
+from datetime import date
+
+import numpy as np
+import pytest
+
+from askpapers.domain import Filters, Paper
+from askpapers.encoders.reader import Reading
+from askpapers.evidence import Calibration, Policy
+from askpapers.fusion import Fusion
+from askpapers.lexical import LexicalIndex
+from askpapers.models import get_manifest
+from askpapers.queries import QueryVocabulary, understand
+from askpapers.retrieval import Retriever
+from askpapers.terms import find_terms
+from askpapers.training.collections import MatrixIndex
+
+PAPERS = [
+    Paper("bandit", "Bandits", "Arms are pulled. Regret grows slowly. Rewards are noisy."),
+    Paper("robot", "ROBO: Legged robots", "Robots walk. Legs bend over rubble. Falls are rare."),
+    Paper("vision", "Vision", "Cameras see. Images are cut by the segment anything model (SAM)."),
+    Paper("text", "Text", "Words are read. Regret is expressed in letters."),
+]
+YEARS = {"bandit": "2019", "robot": "2023", "vision": "2024", "text": None}
+FUSION = Fusion.from_parameters(get_manifest("fusion").parameters)
+CALIBRATION = Calibration(0.0, {"best_answerable": 1.0})
+
+
+class WordEmbedder:
+    """Texts as unit sums of one random direction a word: those that share words are near."""
+
+    dimension = 64
+    max_tokens = 64
+    fingerprint = "words"
+
+    def count_tokens(self, text):
+        return len(text.split()) + 2
+
+    def embed_questions(self, texts):
+        rows = []
+        for text in texts:
+            words = find_terms(text) or [""]
+            seeds = [np.random.default_rng(zlib.crc32(w.encode())) for w in words]
+            row = sum(seed.standard_normal(self.dimension) for seed in seeds)
+            rows.append(row / np.linalg.norm(row))
+        return np.array(rows, dtype=np.float32)
+
+    embed_passages = embed_questions
+
+
+class Dates(MatrixIndex):
+    """The index in memory, with filters by paper and a made-up year for each paper."""
+
+    def find_papers(self, filters):
+        if filters == Filters():
+            return None
+        return frozenset(
+            p
+            for p, year in YEARS.items()
+            if (not filters.paper_ids or p in filters.paper_ids)
+            and (not filters.since or (year and year >= filters.since))
+        )
+
+
+class PickyReader:
+    """Finds relevant and answering what holds its word."""
+
+    def __init__(self, word):
+        self.word = word
+        self.seen = []
+
+    def read(self, question, papers):
+        self.seen.append((question, [title for title, _ in papers]))
+        readings = []
+        for _, sentences in papers:
+            marks = tuple(0.9 if self.word in s else 0.1 for s in sentences)
+            readings.append(Reading(max(marks), max(marks), marks))
+        return readings
+
+
+@pytest.fixture(scope="module")
+def parts():
+    embedder = WordEmbedder()
+    return {
+        "dense": Dates(PAPERS, embedder, cache=None),
+        "lexical": LexicalIndex.build(PAPERS),
+        "vocabulary": QueryVocabulary.build(PAPERS),
+        "embedder": embedder,
+        "fusion": FUSION,
+        "today": lambda: date(2024, 6, 1),
+    }
+
+
+def test_the_paper_that_answers_is_first_with_its_sentence(parts):
+    result = Retriever(**parts).search("How does regret grow?")
+    assert result.hits[0].paper.paper_id == "bandit"
+    assert result.hits[0].evidence[0].quote == "Regret grows slowly."
+    assert [hit.rank for hit in result.hits] == list(range(1, len(result.hits) + 1))
+    assert 0 <= result.answerability <= 1
+    assert result.seconds > 0
+
+
+def test_quotes_are_verbatim_at_their_offsets(parts):
+    for reader in (None, PickyReader("regret")):
+        retriever = Retriever(**parts, reader=reader, calibration=CALIBRATION)
+        result = retriever.search("regret of robots")
+        papers = {paper.paper_id: paper for paper in PAPERS}
+        shown = [*result.evidence, *(e for hit in result.hits for e in hit.evidence)]
+        assert shown
+        for item in shown:
+            assert papers[item.paper_id].abstract[item.start : item.end] == item.quote
+
+
+def test_the_reader_has_the_last_word_on_order_and_evidence(parts):
+    reader = PickyReader("letters")
+    retriever = Retriever(**parts, reader=reader, calibration=CALIBRATION)
+    result = retriever.search("How does regret grow?")
+    assert result.hits[0].paper.paper_id == "text"
+    assert result.evidence[0].quote == "Regret is expressed in letters."
+    assert result.hits[0].evidence[0].score == pytest.approx(0.9)
+
+
+def test_only_the_best_papers_are_read(parts):
+    reader = PickyReader("Regret")
+    retriever = Retriever(**parts, reader=reader, calibration=CALIBRATION, read_papers=2)
+    result = retriever.search("How does regret grow?", limit=4)
+    assert len(reader.seen[0][1]) == 2
+    assert len(result.hits) == 4
+    scores = [hit.score for hit in result.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert not result.hits[3].evidence
+
+
+def test_limits_hold(parts):
+    assert len(Retriever(**parts).search("regret", limit=1).hits) == 1
+    result = Retriever(**parts, policy=Policy(max_sentences=2)).search("regret of robots")
+    assert len(result.evidence) == 2
+    assert len({e.paper_id for e in result.evidence}) == 2  # by turns: two papers
+
+
+def test_a_filter_acts_before_ranking(parts):
+    result = Retriever(**parts).search("How does regret grow?", filters=Filters(since="2023"))
+    assert {hit.paper.paper_id for hit in result.hits} == {"robot", "vision"}
+
+
+def test_a_date_in_the_question_filters_and_is_told(parts):
+    result = Retriever(**parts).search("How do robots walk since 2024?")
+    assert [hit.paper.paper_id for hit in result.hits] == ["vision"]
+    assert result.query.filters.since == "2024"
+    assert result.query.notes
+
+
+def test_a_date_in_the_question_that_no_paper_passes_is_ignored_and_told(parts):
+    result = Retriever(**parts).search("How do robots walk since 2031?")
+    assert result.hits[0].paper.paper_id == "robot"
+    assert result.query.filters.since is None
+    assert any("ignored" in note for note in result.query.notes)
+
+
+def test_a_filter_of_the_caller_that_no_paper_passes_finds_nothing(parts):
+    for reader in (None, PickyReader("x")):
+        retriever = Retriever(**parts, reader=reader, calibration=CALIBRATION)
+        result = retriever.search("robots", filters=Filters(since="2031"))
+        assert result.hits == ()
+        assert result.evidence == ()
+        assert result.answerability == 0.0
+        assert result.relevant_count == 0
+
+
+def test_a_misspelling_is_read_and_told(parts):
+    result = Retriever(**parts).search("How do robtos walk?")
+    assert result.hits[0].paper.paper_id == "robot"
+    assert any("robtos" in note for note in result.query.notes)
+
+
+def test_a_named_paper_is_the_only_one(parts):
+    result = Retriever(**parts).search("What does the ROBO paper say about regret?")
+    assert [hit.paper.paper_id for hit in result.hits] == ["robot"]
+
+
+def test_a_mentioned_name_is_a_candidate_and_a_feature(parts):
+    retriever = Retriever(**parts)
+    read = understand("Is ROBO about regret?", parts["vocabulary"], today=date(2024, 6, 1))
+    found = retriever.gather(read)
+    assert found.features[found.paper_ids.index("robot"), -1] == 1.0
+
+
+def test_an_acronym_is_searched_by_its_expansion_too(parts):
+    lexical = parts["lexical"]
+    read = understand("What does SAM cut?", parts["vocabulary"], today=date(2024, 6, 1))
+    found = Retriever(**parts).gather(read)
+    at = found.paper_ids.index("vision")
+    plain = lexical.score("What does SAM cut?").whole[lexical.positions["vision"]]
+    assert found.features[at, 3] > plain
