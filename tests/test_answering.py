@@ -18,7 +18,6 @@ from askpapers.answering import (
     Finished,
     Found,
     Settled,
-    Writer,
     check_question,
 )
 from askpapers.conversation import Conversation
@@ -26,6 +25,7 @@ from askpapers.domain import ABSTENTION
 from askpapers.errors import UsageError
 from askpapers.generation import Sampling
 from askpapers.prompts import load_prompt
+from askpapers.writing import Writer
 
 KERNEL = made_paper(
     "p1",
@@ -46,6 +46,7 @@ def writer(*texts, retries=1, max_sentences=2, context_tokens=2048, max_tokens=6
     generator = ScriptedGenerator(*texts, context_tokens=context_tokens)
     return Writer(
         generator=generator,
+        judge=WordJudge(),
         system=load_prompt("system"),
         prompt=load_prompt("answer"),
         sampling=Sampling(max_tokens=max_tokens),
@@ -55,7 +56,7 @@ def writer(*texts, retries=1, max_sentences=2, context_tokens=2048, max_tokens=6
 
 
 def answer(results, pen, question="How many hours?", **options):
-    made = Answerer(ScriptedSearcher(*results), WordJudge(), abstain_below=0.5)
+    made = Answerer(ScriptedSearcher(*results), abstain_below=0.5)
     return made.answer(question, writer=pen, **options)
 
 
@@ -139,7 +140,7 @@ def test_no_hit_is_an_abstention():
 
 def test_events_come_in_order_and_closing_stops_the_model():
     pen = writer("It takes 77 GPU hours [1]. It is fast [1].")
-    made = Answerer(ScriptedSearcher(result()), WordJudge(), abstain_below=0.5)
+    made = Answerer(ScriptedSearcher(result()), abstain_below=0.5)
     events = made.stream("How many?", writer=pen)
     assert isinstance(next(events), Found)
     for event in events:
@@ -153,7 +154,7 @@ def test_events_come_in_order_and_closing_stops_the_model():
 def test_numbers_stay_through_a_conversation_and_follow_ups_are_rewritten():
     talk = Conversation()
     turned = made_result([OTHER, KERNEL], [DAYS])
-    made = Answerer(searcher := ScriptedSearcher(result(), turned), WordJudge(), abstain_below=0.5)
+    made = Answerer(searcher := ScriptedSearcher(result(), turned), abstain_below=0.5)
     made.answer("How many GPU hours does the kernel machine need?", conversation=talk)
     second = made.answer("and its training time?", conversation=talk)
     assert [(s.n, s.paper_id) for s in second.sources] == [(2, "p2"), (1, "p1")]
@@ -163,7 +164,7 @@ def test_numbers_stay_through_a_conversation_and_follow_ups_are_rewritten():
 
 def test_an_edited_query_is_searched_as_it_is():
     searcher = ScriptedSearcher(result())
-    made = Answerer(searcher, WordJudge(), abstain_below=0.5)
+    made = Answerer(searcher, abstain_below=0.5)
     made.answer("How many?", search_query="kernel machine GPU hours")
     assert searcher.queries == ["kernel machine GPU hours"]
 

@@ -11,25 +11,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from askpapers.citations import (
-    Draft,
-    build_grammar,
-    escape_brackets,
-    read_drafts,
-    render_sentence,
-)
+from askpapers.citations import Draft, render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
     ABSTENTION,
     Answer,
-    Citation,
     Dropped,
     Evidence,
     Filters,
-    Paper,
     SearchResult,
     Sentence,
     Source,
@@ -37,14 +29,11 @@ from askpapers.domain import (
     Usage,
 )
 from askpapers.errors import UsageError
-from askpapers.generation import Generator, Message, Sampling
-from askpapers.prompts import Prompt, escape_control_tokens
-from askpapers.sentences import split_sentences
-from askpapers.support import Judgement, SupportJudge
+from askpapers.verification import make_quotation, verify_draft
+from askpapers.writing import Brief, Meter, Writer, as_written, prepare_brief, write_drafts
 
 MAX_QUESTION_CHARS = 4000
 _NEAREST = 3
-_RETRY_TEMPERATURE = 0.6
 _HAS_WORD = re.compile(r"\w")
 # Characters that change how text is shown without being seen: zero-width and bidirectional marks.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f]")
@@ -58,19 +47,6 @@ class Searcher(Protocol):
     ) -> SearchResult:
         """Return ranked hits and the evidence set for one stand-alone question."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """A generator with the prompts and the policy of its manifest."""
-
-    generator: Generator
-    system: Prompt
-    prompt: Prompt
-    sampling: Sampling
-    max_sentences: int
-    whole_abstracts: bool = False
-    retries: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +101,17 @@ def check_question(question: str) -> str:
 
 @dataclass(slots=True)
 class _Work:
-    """What one answer has come to so far."""
+    """What one answer has come to so far. `numbers` are source numbers by paper id."""
 
-    number_of: Mapping[str, int]
+    numbers: Mapping[str, int]
+    meter: Meter = field(default_factory=Meter)
     sentences: list[Sentence] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
-    read: set[str] = field(default_factory=set)
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    first_token: float | None = None
+    read: frozenset[str] = frozenset()
+
+    def settle(self, sentence: Sentence) -> Settled:
+        self.sentences.append(sentence)
+        return Settled(sentence)
 
     def shows(self, evidence: Evidence) -> bool:
         return any(c.evidence.quote == evidence.quote for s in self.sentences for c in s.evidence)
@@ -145,7 +123,6 @@ class Answerer:
     def __init__(
         self,
         searcher: Searcher,
-        judge: SupportJudge,
         *,
         abstain_below: float,
         max_quotes: int = 2,
@@ -155,13 +132,11 @@ class Answerer:
 
         Args:
             searcher: finds papers and evidence.
-            judge: verifies written sentences.
             abstain_below: answerability (0..1) under which no answer is given.
             max_quotes: quotations in an answer that is by quotation alone.
             manifest: what it takes to reproduce an answer; copied into each.
         """
         self._searcher = searcher
-        self._judge = judge
         self._abstain_below = abstain_below
         self._max_quotes = max_quotes
         self._manifest = dict(manifest or {})
@@ -216,7 +191,7 @@ class Answerer:
             events = (
                 self._quote(result, work)
                 if writer is None
-                else self._write(query, result, writer, work, started)
+                else self._write(query, result, writer, work)
             )
             yield from events
             if not work.sentences:
@@ -232,11 +207,11 @@ class Answerer:
             dropped=tuple(work.dropped),
             nearest=tuple(hit.paper for hit in result.hits[:_NEAREST]) if reason else (),
             usage=Usage(
-                work.prompt_tokens,
-                work.completion_tokens,
+                work.meter.prompt_tokens,
+                work.meter.completion_tokens,
                 writer.generator.context_tokens if writer else 0,
             ),
-            timings=Timings(retrieved, work.first_token, time.perf_counter() - started),
+            timings=Timings(retrieved, work.meter.first_token, time.perf_counter() - started),
             answerability=result.answerability,
             manifest=self._manifest,
         )
@@ -245,219 +220,72 @@ class Answerer:
 
     def _quote(self, result: SearchResult, work: _Work) -> Iterator[Event]:
         for evidence in result.evidence[: self._max_quotes]:
-            yield from _settle(_make_quotation(evidence, work), work)
+            yield work.settle(make_quotation(evidence, work.numbers))
 
     def _write(
-        self, question: str, result: SearchResult, writer: Writer, work: _Work, started: float
+        self, question: str, result: SearchResult, writer: Writer, work: _Work
     ) -> Iterator[Event]:
         """Write, verify, retry, replace; then quote the best evidence if nothing shows it."""
-        shown, prompt = self._fit_prompt(question, result, writer, work)
-        local = dict(enumerate(dict.fromkeys(e.paper_id for e in shown), 1))
-        accepted = ""
-        failures = 0
+        papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
+        brief = prepare_brief(question, result.evidence, papers, writer, work.meter)
+        work.dropped += brief.dropped
+        work.read = frozenset(brief.papers.values())
+        accepted, attempt = "", 0
         while len(work.sentences) < writer.max_sentences:
-            remaining = writer.max_sentences - len(work.sentences)
             failed = None
-            for event in self._draft(
-                prompt + accepted, local, remaining, failures, writer, work, started
-            ):
-                if isinstance(event, Drafted):
-                    yield event
+            pieces = write_drafts(
+                brief,
+                writer,
+                work.meter,
+                accepted=accepted,
+                remaining=writer.max_sentences - len(work.sentences),
+                attempt=attempt,
+            )
+            for piece in pieces:
+                if isinstance(piece, str):
+                    yield Drafted(piece)
                     continue
-                sentence = self._verify(event, local, shown, work)
+                sentence = verify_draft(
+                    piece,
+                    cited_ids=brief.ids_of(piece),
+                    shown=brief.shown,
+                    papers=papers,
+                    numbers=work.numbers,
+                    judge=writer.judge,
+                )
                 if sentence is None:
-                    failed = event
+                    failed = piece
+                    pieces.close()
                     break
-                if not any(s.text == sentence.text for s in work.sentences):
-                    yield from _settle(sentence, work)
-                accepted = _as_written(accepted, event)
-                failures = 0
+                if all(s.text != sentence.text for s in work.sentences):
+                    yield work.settle(sentence)
+                accepted += as_written(piece)
+                attempt = 0
             if failed is None:
                 break
-            failures += 1
-            if failures > writer.retries:
-                yield from self._replace(failed, local, shown, work)
+            attempt += 1
+            if attempt > writer.retries:
+                yield from _replace(failed, brief, work)
                 break
         best = result.evidence[0]
-        if not work.shows(best) and len(work.sentences) <= writer.max_sentences:
-            yield from _settle(_make_quotation(best, work), work)
-
-    def _draft(
-        self,
-        prompt: str,
-        local: Mapping[int, str],
-        remaining: int,
-        attempt: int,
-        writer: Writer,
-        work: _Work,
-        started: float,
-    ) -> Iterator[Drafted | Draft]:
-        """Yield the growing text and each complete sentence; later attempts draw other words."""
-        sampling = writer.sampling
-        if attempt:
-            warmer = max(sampling.temperature, _RETRY_TEMPERATURE)
-            sampling = replace(sampling, temperature=warmer, seed=sampling.seed + attempt)
-        grammar = build_grammar(list(local), max_sentences=remaining)
-        text, complete = "", 0
-        for piece in writer.generator.write(prompt, grammar=grammar, sampling=sampling):
-            if work.first_token is None:
-                work.first_token = time.perf_counter() - started
-            work.completion_tokens += 1
-            text += piece
-            drafts = read_drafts(text)
-            if len(drafts) > complete:
-                yield from drafts[complete:]
-                complete = len(drafts)
-            else:
-                yield Drafted(text)
-
-    def _verify(
-        self, draft: Draft, local: Mapping[int, str], shown: Sequence[Evidence], work: _Work
-    ) -> Sentence | None:
-        """Return the sentence with the shown sentences that support it, or None.
-
-        What the model cited is tried first, sentence by sentence, then together; a sentence that
-        another shown paper supports alone is credited to that paper.
-        """
-        cited_ids = {local[n] for n in draft.numbers if n in local}
-        cited = [e for e in shown if e.paper_id in cited_ids]
-        others = [e for e in shown if e.paper_id not in cited_ids]
-        candidates: list[list[Evidence]] = [[e] for e in cited]
-        if len(cited) > 1:
-            candidates.append(cited)
-        candidates += [[e] for e in others]
-        judged = self._judge.judge([(draft.text, [e.quote for e in group]) for group in candidates])
-        ranked = [(j, group) for j, group in zip(judged, candidates, strict=True) if _passes(j)]
-        if not ranked:
-            return None
-        # One sentence beats a group, the paper that was cited beats another.
-        single_cited = [r for r in ranked if len(r[1]) == 1 and r[1][0].paper_id in cited_ids]
-        grouped = [r for r in ranked if len(r[1]) > 1]
-        judgement, group = max(single_cited or grouped or ranked, key=lambda r: r[0].support)
-        citations = tuple(Citation(work.number_of[e.paper_id], e) for e in group)
-        return Sentence(
-            text=draft.text,
-            origin="written",
-            citations=tuple(dict.fromkeys(c.n for c in citations)),
-            verdict=judgement.verdict,
-            support=judgement.support,
-            evidence=citations,
-        )
-
-    def _replace(
-        self, failed: Draft, local: Mapping[int, str], shown: Sequence[Evidence], work: _Work
-    ) -> Iterator[Event]:
-        """Quote the best shown sentence in place of one that could not be supported."""
-        cited_ids = {local[n] for n in failed.numbers if n in local}
-        free = [e for e in shown if not work.shows(e)]
-        choices = [e for e in free if e.paper_id in cited_ids] or free
-        paper_id = next(iter(cited_ids), "")
-        if choices:
-            best = max(choices, key=lambda e: e.score)
-            work.dropped.append(
-                Dropped(best.paper_id, "a written sentence was not supported; quoted instead")
-            )
-            yield from _settle(_make_quotation(best, work), work)
-        else:
-            work.dropped.append(Dropped(paper_id, "a written sentence was not supported"))
-
-    def _fit_prompt(
-        self, question: str, result: SearchResult, writer: Writer, work: _Work
-    ) -> tuple[list[Evidence], str]:
-        """Return the evidence shown and the rendered prompt, dropping the weakest until it fits."""
-        papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
-        units = list(result.evidence)
-        room = writer.generator.context_tokens - writer.sampling.max_tokens
-        while True:
-            prompt = _render_prompt(question, units, papers, writer)
-            work.prompt_tokens = writer.generator.count_tokens(prompt)
-            if work.prompt_tokens <= room or len(units) == 1:
-                break
-            out = units.pop()
-            work.dropped.append(Dropped(out.paper_id, "no room in the prompt"))
-        if work.prompt_tokens > room:
-            raise UsageError(
-                f"The question and one sentence take {work.prompt_tokens} tokens; "
-                f"{room} fit the model {writer.generator.name!r}.",
-                hint="ask a shorter question, or --quote-only",
-            )
-        work.read = {e.paper_id for e in units}
-        if writer.whole_abstracts:
-            units = [
-                e
-                for paper_id in dict.fromkeys(e.paper_id for e in units)
-                for e in _all_sentences(papers[paper_id], units)
-            ]
-        return units, prompt
+        if not work.shows(best):
+            yield work.settle(make_quotation(best, work.numbers))
 
 
-def _passes(judgement: Judgement) -> bool:
-    return judgement.verdict == "supported" and not judgement.findings
-
-
-def _render_prompt(
-    question: str, units: Sequence[Evidence], papers: Mapping[str, Paper], writer: Writer
-) -> str:
-    """Render the chat prompt: one numbered block a paper, its sentences in abstract order."""
-    escape = writer.generator.control_tokens
-
-    def clean(text: str) -> str:
-        return escape_control_tokens(escape_brackets(text), escape)
-
-    blocks = []
-    for n, paper_id in enumerate(dict.fromkeys(e.paper_id for e in units), 1):
-        paper = papers[paper_id]
-        if writer.whole_abstracts:
-            body = paper.abstract
-        else:
-            own = sorted((e for e in units if e.paper_id == paper_id), key=lambda e: e.start)
-            body = " ".join(e.quote for e in own)
-        blocks.append(f"[{n}] {clean(paper.title)}: {clean(body)}")
-    values = {"question": clean(question), "sources": "\n".join(blocks)}
-    if "max_sentences" in writer.prompt.variables:
-        values["max_sentences"] = str(writer.max_sentences)
-    return writer.generator.render(
-        [Message("system", writer.system.render()), Message("user", writer.prompt.render(**values))]
+def _replace(failed: Draft, brief: Brief, work: _Work) -> Iterator[Event]:
+    """Quote the best sentence that was shown in place of one that could not be supported."""
+    cited_ids = brief.ids_of(failed)
+    free = [e for e in brief.shown if not work.shows(e)]
+    choices = [e for e in free if e.paper_id in cited_ids] or free
+    if not choices:
+        paper_id = next(iter(sorted(cited_ids)), "")
+        work.dropped.append(Dropped(paper_id, "a written sentence was not supported"))
+        return
+    best = max(choices, key=lambda e: e.score)
+    work.dropped.append(
+        Dropped(best.paper_id, "a written sentence was not supported; quoted instead")
     )
-
-
-def _all_sentences(paper: Paper, chosen: Sequence[Evidence]) -> list[Evidence]:
-    """Every sentence of a paper's abstract as evidence; chosen ones keep their score."""
-    scores = {(e.paper_id, e.start): e.score for e in chosen}
-    return [
-        Evidence(
-            paper.paper_id,
-            span.start,
-            span.end,
-            paper.abstract[span.start : span.end],
-            scores.get((paper.paper_id, span.start), 0.0),
-        )
-        for span in split_sentences(paper.abstract)
-    ]
-
-
-def _as_written(accepted: str, draft: Draft) -> str:
-    """Append a draft in the form the model wrote it, so that it can go on from there."""
-    marks = "".join(f"[{n}]" for n in draft.numbers)
-    return f"{accepted}{draft.text.removesuffix('.')} {marks}. "
-
-
-def _settle(sentence: Sentence, work: _Work) -> Iterator[Event]:
-    work.sentences.append(sentence)
-    yield Settled(sentence)
-
-
-def _make_quotation(evidence: Evidence, work: _Work) -> Sentence:
-    """A verbatim sentence is its own proof."""
-    n = work.number_of[evidence.paper_id]
-    return Sentence(
-        text=evidence.quote,
-        origin="quoted",
-        citations=(n,),
-        verdict="supported",
-        support=1.0,
-        evidence=(Citation(n, evidence),),
-    )
+    yield work.settle(make_quotation(best, work.numbers))
 
 
 def _find_reason_to_abstain(result: SearchResult, abstain_below: float) -> str | None:
@@ -474,11 +302,11 @@ def _make_sources(result: SearchResult, work: _Work) -> tuple[Source, ...]:
     cited = {n for s in work.sentences for n in s.citations}
     return tuple(
         Source(
-            n=work.number_of[hit.paper.paper_id],
+            n=work.numbers[hit.paper.paper_id],
             paper_id=hit.paper.paper_id,
             title=hit.paper.title,
             date=hit.paper.date,
-            cited=work.number_of[hit.paper.paper_id] in cited,
+            cited=work.numbers[hit.paper.paper_id] in cited,
             read=hit.paper.paper_id in work.read,
         )
         for hit in result.hits

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askpapers import __version__
-from askpapers.answering import Answerer, Event, Finished, Writer
+from askpapers.answering import Answerer, Event, Finished
 from askpapers.conversation import Conversation
 from askpapers.domain import Answer, Filters, Paper, SearchResult
 from askpapers.errors import IndexDamaged, IndexMismatch, IndexMissing, NotFound, UsageError
@@ -26,6 +26,7 @@ from askpapers.prompts import Prompt, load_prompt
 from askpapers.queries import QueryVocabulary
 from askpapers.resources import find_folder, home_folder
 from askpapers.settings import Settings
+from askpapers.writing import Writer
 
 if TYPE_CHECKING:
     from askpapers.encoders.embedder import SentenceTransformerEmbedder
@@ -39,6 +40,7 @@ Progress = Callable[[int, int, str], None]
 _PACKAGES = ("torch", "transformers", "sentence-transformers", "chromadb", "llama-cpp-python")
 _VOCABULARY_FILE = "vocabulary.json"
 _LEXICAL_FOLDER = "lexical"
+_WORD_WEIGHTS = "judge-words.txt"
 
 
 def _be_silent(done: int, total: int, label: str) -> None:
@@ -104,16 +106,17 @@ class App:
         """
         from askpapers.support import LexicalJudge, StackedJudge
 
-        manifest = get_manifest("judge", kind="judge")
+        parameters = get_manifest("judge", kind="judge").parameters
+        words = find_folder("models") / _WORD_WEIGHTS
         if name == "lexical":
-            return LexicalJudge.from_parameters(manifest.parameters)
+            return LexicalJudge.load(parameters, words)
         if name != "support":
             raise NotFound(f"There is no judge {name!r}.", hint="--judge support or lexical")
         from askpapers.encoders.judge import PairScorer
 
         weights, base = self._trained("judge")
         scorer = PairScorer.load(weights.path, base.path.parent)
-        return StackedJudge.from_parameters(manifest.parameters, scorer)
+        return StackedJudge.load(parameters, words, scorer)
 
     def writer(self, model: str | None = None) -> Writer | None:
         """Return the opened writing model with its prompts; None where answers are quotations.
@@ -153,6 +156,7 @@ class App:
         sampling = self.settings.generation
         return Writer(
             generator=generator,
+            judge=self.judge,
             system=load_prompt("system"),
             prompt=load_prompt(table.prompt),
             sampling=Sampling(
@@ -386,7 +390,6 @@ class App:
         writer = None if quotes else self.writer(model)
         answerer = Answerer(
             retriever,
-            self.judge,
             abstain_below=self._abstain_below(),
             manifest=self.manifest(writer),
         )
@@ -420,8 +423,7 @@ class App:
             "prompts": {prompt.name: prompt.digest for prompt in prompts},
             "embedder": self.embedder.fingerprint,
             "reader_sha256": get_manifest("reader").sha256 if self.reader else None,
-            "judge": self.judge.name,
-            "judge_sha256": get_manifest("judge").sha256,
+            "judge_sha256": get_manifest("judge").sha256 if writer else None,
             "index": index.get("fingerprint") or index.get("corpus_digest"),
             "abstain_below": self._abstain_below(),
             "seed": self.settings.generation.seed,

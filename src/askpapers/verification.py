@@ -1,0 +1,85 @@
+"""Whether a written sentence stands, and on which sentences of the abstracts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from askpapers.citations import Draft
+from askpapers.domain import Citation, Evidence, Paper, Sentence
+from askpapers.support import Judgement, SupportJudge
+
+
+def verify_draft(
+    draft: Draft,
+    *,
+    cited_ids: set[str],
+    shown: Sequence[Evidence],
+    papers: Mapping[str, Paper],
+    numbers: Mapping[str, int],
+    judge: SupportJudge,
+) -> Sentence | None:
+    """Return the sentence with the shown sentences that support it, or None.
+
+    What the model cited is tried sentence by sentence, then together; a sentence that only
+    another shown paper supports is credited to that paper.
+
+    Args:
+        draft: what the model wrote.
+        cited_ids: the papers it cited.
+        shown: every sentence the model was shown.
+        papers: by id; the title says what "we" and "the method" of an abstract are, so it is
+            read along with each sentence.
+        numbers: source numbers by paper id.
+        judge: decides.
+    """
+    cited = [e for e in shown if e.paper_id in cited_ids]
+    groups = [(e,) for e in cited]
+    if len(cited) > 1:
+        groups.append(tuple(cited))
+    groups += [(e,) for e in shown if e.paper_id not in cited_ids]
+    pairs = [
+        (
+            draft.text,
+            [*(e.quote for e in group), *dict.fromkeys(papers[e.paper_id].title for e in group)],
+        )
+        for group in groups
+    ]
+    passed = [
+        (judgement, group)
+        for judgement, group in zip(judge.judge(pairs), groups, strict=True)
+        if _passes(judgement)
+    ]
+    if not passed:
+        return None
+
+    def worth(item: tuple[Judgement, tuple[Evidence, ...]]) -> tuple[bool, bool, float]:
+        judgement, group = item
+        return group[0].paper_id in cited_ids, len(group) == 1, judgement.support
+
+    judgement, group = max(passed, key=worth)
+    citations = tuple(Citation(numbers[e.paper_id], e) for e in group)
+    return Sentence(
+        text=draft.text,
+        origin="written",
+        citations=tuple(dict.fromkeys(c.n for c in citations)),
+        verdict=judgement.verdict,
+        support=judgement.support,
+        evidence=citations,
+    )
+
+
+def make_quotation(evidence: Evidence, numbers: Mapping[str, int]) -> Sentence:
+    """Return a verbatim sentence, which is its own proof."""
+    n = numbers[evidence.paper_id]
+    return Sentence(
+        text=evidence.quote,
+        origin="quoted",
+        citations=(n,),
+        verdict="supported",
+        support=1.0,
+        evidence=(Citation(n, evidence),),
+    )
+
+
+def _passes(judgement: Judgement) -> bool:
+    return judgement.verdict == "supported" and not judgement.findings

@@ -1,0 +1,184 @@
+"""The model's part of an answer: the prompt it is shown, and the drafts that it writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator as Pieces
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from askpapers.citations import Draft, build_grammar, escape_brackets, read_drafts
+from askpapers.domain import Dropped, Evidence, Paper
+from askpapers.errors import UsageError
+from askpapers.generation import Generator, Message, Sampling
+from askpapers.prompts import Prompt, escape_control_tokens
+from askpapers.sentences import split_sentences
+from askpapers.support import SupportJudge
+
+_RETRY_TEMPERATURE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A generator with the judge of what it writes, its prompts and the policy of its manifest.
+
+    `whole_abstracts`: the prompt shows whole abstracts instead of chosen sentences.
+    `retries`: attempts at a sentence that was not supported.
+    """
+
+    generator: Generator
+    judge: SupportJudge
+    system: Prompt
+    prompt: Prompt
+    sampling: Sampling
+    max_sentences: int
+    whole_abstracts: bool = False
+    retries: int = 1
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counts one answer's tokens and times its first one, from when the meter was made."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    first_token: float | None = None
+    _started: float = field(default_factory=time.perf_counter)
+
+    def count_piece(self) -> None:
+        """Count one token that was written."""
+        if self.first_token is None:
+            self.first_token = time.perf_counter() - self._started
+        self.completion_tokens += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the model is shown: the rendered prompt and the sentences in it.
+
+    `papers` maps the prompt's own numbers (1, 2, … in the order shown) to paper ids.
+    """
+
+    prompt: str
+    shown: tuple[Evidence, ...]
+    papers: Mapping[int, str]
+    dropped: tuple[Dropped, ...]
+
+    def ids_of(self, draft: Draft) -> set[str]:
+        """Return the papers that a draft cites."""
+        return {self.papers[n] for n in draft.numbers if n in self.papers}
+
+
+def prepare_brief(
+    question: str,
+    evidence: Sequence[Evidence],
+    papers: Mapping[str, Paper],
+    writer: Writer,
+    meter: Meter,
+) -> Brief:
+    """Render the prompt; while it does not fit, the weakest sentence is dropped whole.
+
+    Args:
+        question: stands alone.
+        evidence: best first, at least one.
+        papers: by id, all that `evidence` names.
+        writer: the model.
+        meter: its `prompt_tokens` are set.
+
+    Raises:
+        UsageError: the question does not fit even with one sentence.
+    """
+    units = list(evidence)
+    dropped: list[Dropped] = []
+    room = writer.generator.context_tokens - writer.sampling.max_tokens
+    while True:
+        prompt = _render(question, units, papers, writer)
+        meter.prompt_tokens = writer.generator.count_tokens(prompt)
+        if meter.prompt_tokens <= room:
+            break
+        if len(units) == 1:
+            raise UsageError(
+                f"The question and one source take {meter.prompt_tokens} tokens; "
+                f"{room} fit the model {writer.generator.name!r}.",
+                hint="ask a shorter question, or --quote-only",
+            )
+        dropped.append(Dropped(units.pop().paper_id, "no room in the prompt"))
+    ids = list(dict.fromkeys(e.paper_id for e in units))
+    if writer.whole_abstracts:
+        units = [e for paper_id in ids for e in _all_sentences(papers[paper_id], units)]
+    return Brief(prompt, tuple(units), dict(enumerate(ids, 1)), tuple(dropped))
+
+
+def write_drafts(
+    brief: Brief, writer: Writer, meter: Meter, *, accepted: str, remaining: int, attempt: int
+) -> Pieces[str | Draft, None, None]:
+    """Yield the growing text, and each complete sentence as a draft.
+
+    Args:
+        brief: what the model is shown.
+        writer: the model.
+        meter: counts what is written.
+        accepted: what it wrote so far and stands, in its own form (see `as_written`).
+        remaining: sentences that may still come, at least 1.
+        attempt: 0 draws as the settings say; each further attempt draws other words.
+    """
+    sampling = writer.sampling
+    if attempt:
+        warmer = max(sampling.temperature, _RETRY_TEMPERATURE)
+        sampling = replace(sampling, temperature=warmer, seed=sampling.seed + attempt)
+    grammar = build_grammar(list(brief.papers), max_sentences=remaining)
+    text, complete = "", 0
+    prompt = brief.prompt + accepted
+    for piece in writer.generator.write(prompt, grammar=grammar, sampling=sampling):
+        meter.count_piece()
+        text += piece
+        drafts = read_drafts(text)
+        if len(drafts) > complete:
+            yield from drafts[complete:]
+            complete = len(drafts)
+        else:
+            yield text
+
+
+def as_written(draft: Draft) -> str:
+    """Return a draft in the form the model wrote it, so that it can go on from there."""
+    marks = "".join(f"[{n}]" for n in draft.numbers)
+    return f"{draft.text.removesuffix('.')} {marks}. "
+
+
+def _render(
+    question: str, units: Sequence[Evidence], papers: Mapping[str, Paper], writer: Writer
+) -> str:
+    """One numbered block a paper, its sentences in abstract order; the question's text is tamed."""
+    control_tokens = writer.generator.control_tokens
+
+    def clean(text: str) -> str:
+        return escape_control_tokens(escape_brackets(text), control_tokens)
+
+    blocks = []
+    for n, paper_id in enumerate(dict.fromkeys(e.paper_id for e in units), 1):
+        paper = papers[paper_id]
+        own = sorted((e for e in units if e.paper_id == paper_id), key=lambda e: e.start)
+        body = paper.abstract if writer.whole_abstracts else " ".join(e.quote for e in own)
+        blocks.append(f"[{n}] {clean(paper.title)}: {clean(body)}")
+    values = {"question": clean(question), "sources": "\n".join(blocks)}
+    if "max_sentences" in writer.prompt.variables:
+        values["max_sentences"] = str(writer.max_sentences)
+    return writer.generator.render(
+        [Message("system", writer.system.render()), Message("user", writer.prompt.render(**values))]
+    )
+
+
+def _all_sentences(paper: Paper, chosen: Sequence[Evidence]) -> list[Evidence]:
+    """Every sentence of a paper's abstract as evidence; chosen ones keep their score."""
+    scores = {(e.paper_id, e.start): e.score for e in chosen}
+    return [
+        Evidence(
+            paper.paper_id,
+            span.start,
+            span.end,
+            paper.abstract[span.start : span.end],
+            scores.get((paper.paper_id, span.start), 0.0),
+        )
+        for span in split_sentences(paper.abstract)
+    ]
