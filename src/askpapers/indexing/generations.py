@@ -170,8 +170,8 @@ def find_leftovers(home: Path) -> list[Path]:
     return sorted(path for path in folders if path.is_dir() and path != current)
 
 
-def remove_garbage(home: Path, *, keep: Path | None = None) -> None:
-    """Remove generations and corpora that are neither in force, held by a reader, nor `keep`."""
+def remove_generations(home: Path, *, keep: Path | None = None) -> None:
+    """Remove the generations that are neither in force, held by a reader, nor `keep`."""
     for folder in find_leftovers(home):
         if folder == keep:
             continue
@@ -179,6 +179,11 @@ def remove_garbage(home: Path, *, keep: Path | None = None) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         if folder.is_dir() and not (folder / _LOCK).exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_garbage(home: Path) -> None:
+    """Remove generations and corpora that no one needs; not while a new one is being made."""
+    remove_generations(home)
     current = find_current(home)
     for path in (home / "corpus").glob("*"):
         if path.is_dir():

@@ -36,7 +36,7 @@ from askpapers.indexing.generations import (
     find_leftovers,
     new_generation,
     read_current,
-    remove_garbage,
+    remove_generations,
     write_current,
     writer,
 )
@@ -288,7 +288,7 @@ def _find_vectors(home: Path, embedder: PassageEmbedder) -> VectorPool:
             files[folder] = VectorFile(folder, dimension=embedder.dimension)
     leftovers = [folder for folder in files if not current or folder != current.index]
     farthest = max(leftovers, key=lambda folder: files[folder].count, default=None)
-    remove_garbage(home, keep=farthest)
+    remove_generations(home, keep=farthest)
     return VectorPool(
         file for folder, file in files.items() if folder == farthest or folder not in leftovers
     )
