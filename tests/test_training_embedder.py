@@ -31,10 +31,11 @@ def data(tmp_path):
          "sentences": [f"We find seven {name}.", f"The {name} are slow.", "Data is in it."]}
         for i, name in enumerate(["cats", "dogs", "robots", "bandits", "gpu", "layers", "hours"])
     ]  # fmt: skip
+    kinds = ["fact"] * 5 + ["unanswerable", "fact"]
     questions = [
         {"id": f"q{i}", "split": p["split"], "paper": p["paper"], "kind": kind,
          "question": f"how many {p['title'].split()[1]}?", "evidence": [0], "answer": "Seven."}
-        for i, (p, kind) in enumerate(zip(papers, ["fact"] * 5 + ["unanswerable", "fact"], strict=True))
+        for i, (p, kind) in enumerate(zip(papers, kinds, strict=True))
     ]  # fmt: skip
     write_lines(tmp_path / "abstractqa" / "papers.jsonl", papers)
     write_lines(tmp_path / "abstractqa" / "questions.jsonl", questions)

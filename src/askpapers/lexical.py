@@ -73,7 +73,7 @@ class LexicalIndex:
                 printed.setdefault(_stem(term), Counter())[term] += 1
         fields = {}
         for field in _FIELDS:
-            # k1 and b as fitted on the dev split: abstracts differ little in length
+            # Lucene's own defaults
             index = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
             vocabulary = vocabularies[field] or {"": 0}
             index.index((documents[field] or [[0]], vocabulary), show_progress=False)
