@@ -1,0 +1,129 @@
+"""The model that the answer adapter is trained on: the GGUF in torch, with LoRA on every layer.
+
+LoRA: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1:
+h = W x + (alpha / r) B A x, with A drawn at random and B zero at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from askpapers.errors import ModelDamaged
+
+if TYPE_CHECKING:
+    import torch
+
+RANK = 16
+ALPHA = 32.0
+
+
+def load_base(gguf: Path, *, dtype: str = "bfloat16") -> tuple[Any, Any]:
+    """Return the dequantized model (frozen, on the CPU) and its tokenizer.
+
+    Args:
+        gguf: a Llama-architecture GGUF with its tokenizer.
+        dtype: name of the torch type of the weights.
+
+    Raises:
+        ModelDamaged: transformers cannot read the file.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            str(gguf.parent),
+            gguf_file=gguf.name,
+            # Packed weights, the default of transformers 5, cannot be trained through.
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=getattr(torch, dtype),
+            # Plain matrix products use bf16 tiles; the fused kernel's backward pass does not.
+            attn_implementation="eager",
+        )
+    except (OSError, ValueError) as exc:
+        raise ModelDamaged(f"transformers cannot read {str(gguf)!r}: {exc}.") from exc
+    model.requires_grad_(False)
+    return model, tokenizer
+
+
+def add_lora(model: Any, *, seed: int, rank: int = RANK, alpha: float = ALPHA) -> None:
+    """Put a LoRA beside every linear layer of every block of `model`, in place.
+
+    The seven weights of a block (q, k, v, o, gate, up, down) keep their type; A and B are
+    float32 and are cast to the activations' type in the forward pass.
+    """
+    import torch
+    from torch.nn import functional
+
+    class LoraLinear(torch.nn.Module):
+        """A frozen linear layer plus its low-rank update; x (..., in) -> (..., out)."""
+
+        def __init__(self, weight: torch.Tensor) -> None:
+            super().__init__()
+            outputs, inputs = weight.shape
+            self.weight = weight
+            self.scale = alpha / rank
+            self.lora_a = torch.nn.Parameter(torch.empty(rank, inputs, dtype=torch.float32))
+            self.lora_b = torch.nn.Parameter(torch.zeros(outputs, rank, dtype=torch.float32))
+            torch.nn.init.kaiming_uniform_(self.lora_a, a=5**0.5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            low = functional.linear(x, self.lora_a.to(x.dtype))
+            update = functional.linear(low, (self.lora_b * self.scale).to(x.dtype))
+            return functional.linear(x, self.weight) + update
+
+    torch.manual_seed(seed)
+    for block in model.model.layers:
+        for part in (block.self_attn, block.mlp):
+            for name, child in list(part.named_children()):
+                if isinstance(child, torch.nn.Linear):
+                    setattr(part, name, LoraLinear(child.weight))
+
+
+def lora_tensors(model: Any) -> dict[str, torch.Tensor]:
+    """Return the trainable tensors by name, e.g. `layers.0.self_attn.q_proj.lora_a`."""
+    return {
+        name.removeprefix("model."): parameter.detach()
+        for name, parameter in _lora_parameters(model)
+    }
+
+
+def set_lora_tensors(model: Any, tensors: dict[str, torch.Tensor]) -> None:
+    """Copy `tensors` (as `lora_tensors` returned them) into `model`.
+
+    Raises:
+        ModelDamaged: the names differ from the model's.
+    """
+    own = dict(_lora_parameters(model))
+    if {name.removeprefix("model.") for name in own} != set(tensors):
+        raise ModelDamaged("The checkpoint holds other LoRA tensors than the model.")
+    for name, parameter in own.items():
+        parameter.data.copy_(tensors[name.removeprefix("model.")])
+
+
+def answer_logits(model: Any, tokens: torch.Tensor, rows: Any, columns: Any) -> torch.Tensor:
+    """Return float32 logits (n, vocabulary) at the given positions only.
+
+    The output layer is a quarter of the model's work over whole prompts, and only the answer's
+    tokens are learned. Rows are padded on the right: under the causal mask no position sees it.
+
+    Args:
+        model: as `load_base` returned it.
+        tokens: int64 (batch, length).
+        rows: n row numbers.
+        columns: n column numbers; the logits there predict the next column's token.
+    """
+    hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
+    logits: torch.Tensor = model.lm_head(hidden[rows, columns]).float()
+    return logits
+
+
+def _lora_parameters(model: Any) -> Iterator[tuple[str, Any]]:
+    for name, parameter in model.named_parameters():
+        if name.endswith((".lora_a", ".lora_b")):
+            yield name, parameter
