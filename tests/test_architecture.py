@@ -22,11 +22,13 @@ LAYERS = [
         "indexing",
         "support",
         "citations",
+        "writing",
+        "verification",
         "conversation",
         "answering",
     ],
     ["metrics", "evals", "reports", "training", "contract"],
-    ["app", "evaluation", "doctor", "chat", "ui", "cli", "__main__"],
+    ["opening", "app", "evaluation", "doctor", "chat", "ui", "cli", "__main__"],
 ]
 HEAVY = {
     "torch": {"encoders", "training"},

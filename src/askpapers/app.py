@@ -15,14 +15,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from askpapers import __version__
+from askpapers import __version__, opening
 from askpapers.answering import Answerer, Event, Finished
 from askpapers.conversation import Conversation
 from askpapers.domain import Answer, Filters, Paper, SearchResult
 from askpapers.errors import IndexDamaged, IndexMismatch, IndexMissing, NotFound, UsageError
-from askpapers.generation import LlamaCppGenerator, Offload, Sampling, is_installed
-from askpapers.models import Manifest, ModelFile, get_file, get_manifest
-from askpapers.prompts import Prompt, load_prompt
+from askpapers.generation import LlamaCppGenerator, Offload, is_installed
+from askpapers.models import get_manifest
+from askpapers.prompts import Prompt
 from askpapers.queries import QueryVocabulary
 from askpapers.resources import find_folder, home_folder
 from askpapers.settings import Settings
@@ -40,7 +40,6 @@ Progress = Callable[[int, int, str], None]
 _PACKAGES = ("torch", "transformers", "sentence-transformers", "chromadb", "llama-cpp-python")
 _VOCABULARY_FILE = "vocabulary.json"
 _LEXICAL_FOLDER = "lexical"
-_WORD_WEIGHTS = "judge-words.txt"
 
 
 def _be_silent(done: int, total: int, label: str) -> None:
@@ -73,50 +72,17 @@ class App:
     @cached_property
     def embedder(self) -> SentenceTransformerEmbedder:
         """The model that turns texts into vectors; opened at its first text."""
-        from askpapers.encoders.embedder import SentenceTransformerEmbedder
-
-        table = self.settings.embedding
-        return SentenceTransformerEmbedder.load(
-            get_manifest(table.model, kind="embedder"),
-            home=self.home,
-            device=table.device,
-            batch_size=table.batch_size,
-        )
+        return opening.make_embedder(self.settings.embedding, self.home)
 
     @cached_property
     def reader(self) -> TorchReader | None:
         """The model that rereads the best papers, or None when the settings leave it out."""
-        if not self.settings.retrieval.rerank:
-            return None
-        from askpapers.encoders.reader import TorchReader
-
-        weights, base = self._trained("reader")
-        return TorchReader(base.path.parent, weights.path)
+        return opening.open_reader(self.home) if self.settings.retrieval.rerank else None
 
     @cached_property
     def judge(self) -> SupportJudge:
         """The model that verifies sentences."""
-        return self.make_judge("support")
-
-    def make_judge(self, name: str) -> SupportJudge:
-        """Return the judge called `name`: support or lexical.
-
-        Raises:
-            NotFound: there is no such judge.
-        """
-        from askpapers.support import LexicalJudge, StackedJudge
-
-        parameters = get_manifest("judge", kind="judge").parameters
-        words = find_folder("models") / _WORD_WEIGHTS
-        if name == "lexical":
-            return LexicalJudge.load(parameters, words)
-        if name != "support":
-            raise NotFound(f"There is no judge {name!r}.", hint="--judge support or lexical")
-        from askpapers.encoders.judge import PairScorer
-
-        weights, base = self._trained("judge")
-        scorer = PairScorer.load(weights.path, base.path.parent)
-        return StackedJudge.load(parameters, words, scorer)
+        return opening.open_judge("support", self.home)
 
     def writer(self, model: str | None = None) -> Writer | None:
         """Return the opened writing model with its prompts; None where answers are quotations.
@@ -131,86 +97,25 @@ class App:
             if name not in self._writers:
                 if model is None and not is_installed():
                     return None
-                self._writers[name] = self._make_writer(name)
+                self._writers[name] = opening.open_writer(
+                    name, self.settings, self.home, judge=self.judge
+                )
             return self._writers[name]
 
     def model_name(self, model: str | None = None) -> str:
         """Return the name of the writing model in force."""
         return model or self.settings.generation.model
 
-    def open_generator(self, *, gpu_layers: int | None = None) -> LlamaCppGenerator:
+    def open_generator(self, *, gpu_layers: int) -> LlamaCppGenerator:
         """Open the writing model anew, for a measurement with other layers on the GPU."""
-        return self._open_generator(self.model_name(), gpu_layers=gpu_layers)
+        table = self.settings.generation.model_copy(update={"gpu_layers": gpu_layers})
+        return opening.open_generator(self.model_name(), table, self.home)
 
     def offload(self) -> Offload:
         """Return what the opened writing model does with a GPU."""
         writer = self.writer()
         generator = writer.generator if writer else None
         return generator.offload if isinstance(generator, LlamaCppGenerator) else Offload(False, 0)
-
-    def _make_writer(self, name: str) -> Writer:
-        generator = self._open_generator(name)
-        manifest = get_manifest(name, kind="generator")
-        table = manifest.generator
-        assert table is not None  # the generator could not have been opened without it
-        sampling = self.settings.generation
-        return Writer(
-            generator=generator,
-            judge=self.judge,
-            system=load_prompt("system"),
-            prompt=load_prompt(table.prompt),
-            sampling=Sampling(
-                max_tokens=sampling.max_tokens,
-                temperature=sampling.temperature,
-                repeat_penalty=sampling.repeat_penalty,
-                seed=sampling.seed,
-            ),
-            max_sentences=table.max_sentences,
-            whole_abstracts=table.reads == "abstracts",
-            retries=self.settings.answer.retries,
-        )
-
-    def _open_generator(self, name: str, *, gpu_layers: int | None = None) -> LlamaCppGenerator:
-        from askpapers.tokens import load_encoding
-
-        file = get_file(get_manifest(name, kind="generator"), home=self.home)
-        encoding = load_encoding(file.path, digest=file.digest, cache=self.home / "vocabularies")
-        table = self.settings.generation
-
-        def count(text: str) -> int:
-            assert encoding is not None
-            return len(encoding.encode(text, allowed_special="all"))
-
-        return LlamaCppGenerator(
-            file,
-            adapter=self._adapter_of(file),
-            gpu_layers=table.gpu_layers if gpu_layers is None else gpu_layers,
-            threads=table.threads,
-            count_tokens=count if encoding is not None else None,
-        )
-
-    def _adapter_of(self, file: ModelFile) -> ModelFile | None:
-        """Return the adapter that a generator's manifest names, verified like any model."""
-        table = file.manifest.generator
-        if table is None or table.adapter is None:
-            return None
-        adapter = Manifest.model_validate(
-            {
-                "name": Path(table.adapter).stem,
-                "kind": "generator",
-                "title": f"adapter of {file.manifest.name}",
-                "licence": file.manifest.licence,
-                "sha256": table.adapter_sha256,
-                "source": {"type": "shipped", "file": table.adapter},
-            }
-        )
-        return get_file(adapter, home=self.home)
-
-    def _trained(self, name: str) -> tuple[ModelFile, ModelFile]:
-        """Return the weights trained here and the weights they lie over."""
-        manifest = get_manifest(name, kind=name)
-        base = get_manifest(manifest.base or "all-minilm-l6-v2", kind="embedder")
-        return get_file(manifest, home=self.home), get_file(base, home=self.home)
 
     # -- index
 

@@ -10,6 +10,7 @@ from askpapers.app import App
 from askpapers.conversation import Conversation
 from askpapers.domain import Answer, SearchResult
 from askpapers.models import get_manifest
+from askpapers.opening import open_judge
 from askpapers.resources import find_folder
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run_suite(
         progress=progress,
     )
     program.build_index([str(path) for path in suite.corpus_paths])
-    judge = app.make_judge(judge_name)
+    judge = open_judge(judge_name, app.home)
 
     def answer(questions: Sequence[str]) -> list[Answer]:
         talk = Conversation()
@@ -92,7 +93,7 @@ def measure_judge(
     from askpapers.evals.judging import judge_report
 
     return judge_report(
-        app.make_judge(name),
+        open_judge(name, app.home),
         data,
         embed=app.embedder.embed_passages,
         corruptions=find_folder("evals") / "corruptions",
