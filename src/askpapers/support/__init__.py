@@ -5,7 +5,7 @@ evidence does not hold. `LexicalJudge` and `StackedJudge` give a verdict and a p
 """
 
 from askpapers.support.evidence_window import WordWeights
-from askpapers.support.guard import HARD_KINDS, GuardFinding, check_guard
+from askpapers.support.guard import HARD_KINDS, check_guard
 from askpapers.support.judges import (
     Judgement,
     LexicalJudge,
@@ -14,6 +14,7 @@ from askpapers.support.judges import (
     StackedJudge,
     SupportJudge,
 )
+from askpapers.support.parsed import GuardFinding
 
 __all__ = [
     "HARD_KINDS",

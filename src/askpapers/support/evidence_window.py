@@ -60,9 +60,7 @@ def count_words(texts: Iterable[str], *, size: int) -> str:
 @lru_cache(maxsize=4096)
 def content_stems(text: str) -> frozenset[str]:
     """Stems of the words of a raw text that are not stopwords, numbers included."""
-    return frozenset(
-        word.stem for word in split_words(clean(text)) if word.lower not in STOPWORDS
-    )
+    return frozenset(word.stem for word in split_words(clean(text)) if word.lower not in STOPWORDS)
 
 
 def as_sentences(evidence: Sequence[str]) -> list[str]:

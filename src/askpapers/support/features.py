@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 
 from askpapers.support.evidence_window import WordWeights
-from askpapers.support.guard import GuardFinding, parse_text
+from askpapers.support.opposites import split_list
+from askpapers.support.parsed import GuardFinding, parse_text
+from askpapers.support.placement import find_misplacement
 from askpapers.support.wording import STOPWORDS, Word
 
 LEXICAL_FEATURES = (
@@ -20,7 +23,9 @@ LEXICAL_FEATURES = (
     "letter_coverage", "longest_run", "order", "reverse_coverage", "missing_weight",
     "heaviest_missing", "missing_words", "claim_words", "evidence_words", "evidence_sentences",
     "has_number", "number", "unit", "negation", "direction", "opposite", "entity", "hard",
-    "hard_in_copy", "copy", "negations_differ",
+    "hard_in_copy", "copy", "negations_differ", "missing_run", "full", "number_in_covered",
+    "negation_in_covered", "direction_in_covered", "opposite_in_covered", "entity_in_covered",
+    "hard_in_covered", "entity_share", "misplaced",
 )  # fmt: skip
 """Names of the numbers of `find_features`, in order."""
 
@@ -28,7 +33,9 @@ NETWORK_FEATURES = ("margin", "contradiction", "doubt", "margin_squashed", "marg
 """Names of the numbers made from the network's logits."""
 
 _LETTERS = 4
-_NEGATIVE = frozenset("not no never without neither nor none unable fail fails lack lacks".split())
+_NEGATIVE = frozenset(
+    split_list("not no never without neither nor none unable fail fails lack lacks")
+)
 
 
 def find_features(
@@ -68,8 +75,10 @@ def find_features(
     run = _longest_run(parse_text(claim).words, best_words)
     copy = run * covered(best_stems)
     near = [word.lower for word in best_words]
+    whole = covered(union)
+    names = parse_text(claim).names
     return [
-        covered(union),
+        whole,
         covered(best_stems),
         two,
         len([stem for stem in stems if stem in union]) / (len(stems) or 1),
@@ -91,6 +100,13 @@ def find_features(
         hard * copy,
         copy,
         float(bool({w.lower for w in said} & _NEGATIVE) != bool(set(near) & _NEGATIVE)),
+        _missing_run([word.stem for word in said], union),
+        float(whole >= 0.97),
+        *(whole**2 * min(kinds[kind], 1) for kind in
+          ("number", "negation", "direction", "opposite", "entity")),
+        whole**2 * hard,
+        kinds["entity"] / (len(names) or 1),
+        find_misplacement(parse_text(claim), parsed),
     ]  # fmt: skip
 
 
@@ -107,12 +123,21 @@ def network_features(logits: Sequence[float], copy: float) -> list[float]:
     ]
 
 
+def _missing_run(stems: Sequence[str], found: set[str]) -> float:
+    """Length of the longest run of content words that are not found, in tens."""
+    longest = run = 0
+    for stem in stems:
+        run = 0 if stem in found else run + 1
+        longest = max(longest, run)
+    return longest / 10
+
+
 def _pair_coverage(said: Sequence[Word], read: Sequence[Sequence[Word]]) -> float:
     """Share of the claim's neighbouring content stems that are near each other in a sentence."""
-    wanted = {(a.stem, b.stem) for a, b in zip(said, said[1:], strict=False)}
+    wanted = {(a.stem, b.stem) for a, b in pairwise(said)}
     if not wanted:
         return 0.0
-    found = set()
+    found: set[tuple[str, str]] = set()
     for words in read:
         content = [word.stem for word in words if word.lower not in STOPWORDS]
         for index, stem in enumerate(content):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +23,8 @@ from askpapers.support.features import (
     find_features,
     network_features,
 )
-from askpapers.support.guard import HARD_KINDS, GuardFinding, check_guard
+from askpapers.support.guard import HARD_KINDS, check_guard
+from askpapers.support.parsed import GuardFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,11 @@ class LexicalJudge:
         self._regression = regression
         self._weights = weights
 
+    @classmethod
+    def load(cls, parameters: Mapping[str, Any], words: Path) -> LexicalJudge:
+        """Make the judge from `[parameters]` of the manifest and the table of word weights."""
+        return cls(Regression.parse(parameters.get("lexical", {})), WordWeights.load(words))
+
     def judge(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Judgement]:
         """Return one judgement per (claim, evidence texts), in the order given."""
         made = []
@@ -133,12 +140,16 @@ class StackedJudge:
 
     name = "support"
 
-    def __init__(
-        self, regression: Regression, weights: WordWeights, encoder: PairEncoder
-    ) -> None:
+    def __init__(self, regression: Regression, weights: WordWeights, encoder: PairEncoder) -> None:
         self._regression = regression
         self._weights = weights
         self._encoder = encoder
+
+    @classmethod
+    def load(cls, parameters: Mapping[str, Any], words: Path, encoder: PairEncoder) -> StackedJudge:
+        """Make the judge from `[parameters]` of the manifest, word weights and the network."""
+        regression = Regression.parse(parameters.get("stacked", {}))
+        return cls(regression, WordWeights.load(words), encoder)
 
     def judge(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Judgement]:
         """Return one judgement per (claim, evidence texts), in the order given."""

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+
+def split_list(text: str) -> list[str]:
+    """The words of a list that is written as one string."""
+    return text.split()
+
+
 _IRREGULAR = {
     "rise": ("rises", "rose", "rising"),
     "fall": ("falls", "fell", "falling"),
@@ -179,13 +185,13 @@ _WORD_PAIRS = """higher/lower more/less more/fewer larger/smaller greater/smalle
 better/worse best/worst superior/inferior faster/slower fast/slow quickly/slowly high/low
 large/small long/short upper/lower maximum/minimum positive/negative positively/negatively
 before/after earlier/later above/below over/under easy/difficult easier/harder simple/complex
-with/without all/none always/never same/different similar/different possible/impossible able/unable
+with/without always/never same/different similar/different possible/impossible able/unable
 important/unimportant significant/negligible significantly/marginally substantially/slightly
 considerably/slightly known/unknown seen/unseen labeled/unlabeled supervised/unsupervised
 dense/sparse global/local online/offline linear/nonlinear convex/nonconvex continuous/discrete
 deep/shallow noisy/clean dynamic/static deterministic/stochastic centralized/decentralized
 explicit/implicit explicitly/implicitly stable/unstable strong/weak stronger/weaker many/few
-most/few robust/fragile accurate/inaccurate effective/ineffective efficient/inefficient
+robust/fragile accurate/inaccurate effective/ineffective efficient/inefficient
 effectively/ineffectively improvement/degradation improvements/degradations increase/decrease
 increases/decreases reduction/increase reductions/increases gains/losses advantage/disadvantage
 advantages/disadvantages single/multiple homogeneous/heterogeneous manual/automatic
@@ -219,19 +225,24 @@ OPPOSITES: dict[str, tuple[str, ...]] = _opposites()
 """Lower-case word -> words that turn it around, in the same inflection."""
 
 NEGATIONS = frozenset(
-    "not no never without cannot neither nor none nothing nobody nowhere hardly rarely barely "
-    "seldom unable fails fail failed failing lack lacks lacking lacked absence impossible non "
-    "neither scarcely incapable".split()
+    split_list(
+        "not no never without cannot neither nor none nothing nobody nowhere hardly "
+        "rarely barely seldom unable fails fail failed failing lack lacks lacking lacked "
+        "absence impossible non neither scarcely incapable"
+    )
 )
 """Words that deny what follows them ("n't" is split off and read as "not")."""
 
 SOFT_NEGATIONS = frozenset(
-    "avoid avoids avoiding avoided eliminate eliminates eliminating eliminated prevent prevents "
-    "preventing remove removes removing removed free instead rather unlike little poor poorly "
-    "insufficient except ignore ignores ignoring neglect neglects unexplored understudied unclear "
-    "unknown unavailable infeasible intractable bypass bypasses bypassing missing needless "
-    "obviates obviating obviate zero exclude excludes excluding overlook overlooks overlooked "
-    "rejects reject independent independently agnostic difficult hard only disproves disproved "
-    "disprove limited few beyond".split()
+    split_list(
+        "avoid avoids avoiding avoided eliminate eliminates eliminating eliminated "
+        "prevent prevents preventing remove removes removing removed free instead rather "
+        "unlike little poor poorly insufficient except ignore ignores ignoring neglect "
+        "neglects unexplored understudied unclear unknown unavailable infeasible "
+        "intractable bypass bypasses bypassing missing needless obviates obviating "
+        "obviate zero exclude excludes excluding overlook overlooks overlooked rejects "
+        "reject independent independently agnostic difficult hard disproves disproved "
+        "disprove limited few beyond"
+    )
 )
 """Words that can carry a denial in other words; they excuse a negation in a paraphrase."""

@@ -1,16 +1,14 @@
-"""A text as comparable parts: words with stems, quantities with units, names, sentences.
-
-Everything here is deterministic and knows no model. Numbers are compared by value, never as
-strings inside strings: "21" is not "2.1" and "1,000" is "1000".
-"""
+"""A text as comparable parts: words with stems, names, sentences."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+
+from askpapers.support.opposites import split_list
+from askpapers.support.quantities import UNITS
 
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-") | {ord("’"): "'", ord("‘"): "'"}
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?|[%×]")
@@ -23,102 +21,23 @@ _VERDICT_WORD = re.compile(r"^\s*(?:yes|no|not necessarily|partly|perhaps not al
 _MARKS = re.compile(r"\[[\d\s,;]*\]")
 
 STOPWORDS = frozenset(
-    "a an the of in on for to and or is are was were be been being by with as at from that this "
-    "these those it its their they we our us i he she his her them you your which who whom whose "
-    "such into than then there here also can could may might will would shall should must do does "
-    "did has have had having not no nor but if so while when where how what why both each other "
-    "some any more most very just about over under between through during via per using used use "
-    "however thus therefore hence moreover furthermore further additionally finally paper authors "
-    "work study show shows shown propose proposed proposes present presented presents".split()
+    split_list(
+        "a an the of in on for to and or is are was were be been being by with as at from "
+        "that this these those it its their they we our us i he she his her them you your "
+        "which who whom whose such into than then there here also can could may might "
+        "will would shall should must do does did has have had having not no nor but if "
+        "so while when where how what why both each other some any more most very just "
+        "about over under between through during via per using used use however thus "
+        "therefore hence moreover furthermore further additionally finally paper authors "
+        "work study show shows shown propose proposed proposes present presented presents"
+    )
 )
 """Words that carry no claim of their own."""
 
-_NUMBER_WORDS = {
-    word: Decimal(value)
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-} | {word: Decimal(30 + 10 * step) for step, word in enumerate(
-    "thirty forty fifty sixty seventy eighty ninety".split())} | {"dozen": Decimal(12)}  # fmt: skip
-_SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
-           "trillion": 10**12}  # fmt: skip
-_SUFFIXES = {"k": 1_000, "K": 1_000, "M": 10**6, "B": 10**9, "T": 10**12}
-_FACTORS = {"twice": 2, "double": 2, "doubles": 2, "doubled": 2, "doubling": 2, "twofold": 2,
-            "triple": 3, "triples": 3, "tripled": 3, "threefold": 3, "fourfold": 4, "fivefold": 5,
-            "tenfold": 10, "half": Decimal("0.5"), "halves": Decimal("0.5"),
-            "halved": Decimal("0.5"), "halving": Decimal("0.5")}  # fmt: skip
-
-_UNIT_FORMS = {
-    "%": "% percent percentage pct percents",
-    "points": "point points pp",
-    "x": "x × times fold -fold",
-    "ms": "ms millisecond milliseconds msec",
-    "us": "µs μs microsecond microseconds",
-    "s": "s sec secs second seconds",
-    "min": "min mins minute minutes",
-    "h": "h hr hrs hour hours",
-    "day": "day days",
-    "week": "week weeks",
-    "month": "month months",
-    "year": "year years yr yrs",
-    "KB": "kb kib kilobyte kilobytes",
-    "MB": "mb mib megabyte megabytes",
-    "GB": "gb gib gigabyte gigabytes",
-    "TB": "tb tib terabyte terabytes",
-    "bit": "bit bits",
-    "byte": "byte bytes",
-    "nm": "nm nanometer nanometers nanometre nanometres",
-    "um": "µm μm micron microns micrometer micrometers",
-    "mm": "mm millimeter millimeters millimetre millimetres",
-    "cm": "cm centimeter centimeters centimetre centimetres",
-    "m": "m meter meters metre metres",
-    "km": "km kilometer kilometers kilometre kilometres",
-    "mg": "mg milligram milligrams",
-    "g": "g gram grams",
-    "kg": "kg kilogram kilograms",
-    "ml": "ml milliliter milliliters millilitre millilitres",
-    "l": "l liter liters litre litres",
-    "hz": "hz hertz",
-    "khz": "khz",
-    "mhz": "mhz",
-    "ghz": "ghz",
-    "db": "db decibel decibels",
-    "fps": "fps",
-    "w": "w watt watts",
-    "kw": "kw kilowatt kilowatts",
-    "v": "v volt volts",
-    "degree": "degree degrees °",
-    "radian": "radian radians rad",
-    "decade": "decade decades",
-    "usd": "$ dollar dollars usd",
-    "eur": "€ euro euros eur",
-    "token": "token tokens",
-    "parameter": "parameter parameters param params",
-    "layer": "layer layers",
-    "epoch": "epoch epochs",
-    "iteration": "iteration iterations",
-    "step": "step steps",
-    "bp": "bp kb/s",
-}
-UNITS = {form: unit for unit, forms in _UNIT_FORMS.items() for form in forms.split()}
-"""Lower-case written form -> unit."""
-
-_QUANTITY = re.compile(
-    r"(?P<currency>[$€]\s?)?(?<![\w.])(?P<sign>(?<![\w)\]])-)?"
-    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-    r"(?:(?P<suffix>[kKMBT])(?![A-Za-z0-9])|\s?(?P<scale>hundred|thousand|million|billion|trillion)"
-    r"s?\b)?"
-    r"(?P<tail>\s?%|\s?[x×](?![A-Za-z])|[-\s]?(?:fold|times)\b|[-\s]?[A-Za-zµμ°]+)?"
+_NAME = re.compile(
+    r"(?<![\w.])(?:[A-Za-z][A-Za-z0-9]*(?:[-+./_][A-Za-z0-9]+)*\+*|\d+[A-Z][A-Za-z]*)"
 )
-_NUMBER_WORD = re.compile(
-    r"\b(?P<word>" + "|".join(_NUMBER_WORDS) + r")(?:[-\s](?P<second>one|two|three|four|five|six|"
-    r"seven|eight|nine))?(?:\s(?P<scale>hundred|thousand|million|billion|trillion))?\b"
-    r"(?P<tail>\s?%|[-\s]?(?:fold|times)\b|[-\s][A-Za-z]+)?",
-    re.IGNORECASE,
-)
-_RANGE = re.compile(r"\s*(?:-|to|and|or)\s*\Z")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-+./_][A-Za-z0-9]+)*\+*|\d+[A-Z][A-Za-z]*")
+_AMOUNT = re.compile(r"\d+[kKMBT]\Z")
 _NAME_SHAPE = re.compile(r"[A-Z].*[A-Z]|[a-z].*[A-Z]|[A-Za-z].*\d|\d+[A-Z]")
 
 
@@ -130,18 +49,6 @@ class Word:
     lower: str
     stem: str
     start: int
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number by value with its unit ("" when none was recognised) and the noun behind it."""
-
-    value: Decimal
-    unit: str
-    noun: str
-    start: int
-    end: int
-    text: str
 
 
 def clean(text: str) -> str:
@@ -159,7 +66,7 @@ def clean(text: str) -> str:
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """A crude stem of a lower-case word: endings cut, at least three letters kept."""
-    for ending in ("ational", "ization", "isation", "ingly", "edly", "ations", "ation", "ments",
+    for ending in ("ational", "ingly", "edly", "ations", "ation", "ments",
                    "ment", "ness", "ities", "ity", "ively", "ive", "ing", "ied", "ies", "ed",
                    "ers", "er", "est", "ely", "ly", "es", "s", "e", "y"):  # fmt: skip
         if word.endswith(ending) and len(word) - len(ending) >= 3:
@@ -175,7 +82,9 @@ def split_words(text: str) -> tuple[Word, ...]:
     found = []
     for match in _WORD.finditer(text):
         lower = match[0].lower()
-        found.append(Word(match[0], lower, stem(lower) if lower.isalpha() else lower, match.start()))
+        found.append(
+            Word(match[0], lower, stem(lower) if lower.isalpha() else lower, match.start())
+        )
     return tuple(found)
 
 
@@ -195,73 +104,6 @@ def split_sentences(text: str) -> list[str]:
     return [piece for piece in pieces if piece]
 
 
-def _unit_of(tail: str | None) -> tuple[str, str]:
-    word = (tail or "").strip(" -")
-    unit = UNITS.get(word.lower(), "")
-    # A capital letter behind a number is a name or a symbol more often than metres or grams.
-    if len(word) == 1 and word.isupper() and unit not in {"x", "s"}:
-        unit = ""
-    return unit, "" if unit else word.lower()
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text.replace(",", ""))
-    except InvalidOperation:  # pragma: no cover - the pattern only lets numbers through
-        return Decimal(0)
-
-
-def find_quantities(text: str) -> tuple[Quantity, ...]:
-    """Numbers of a cleaned text in order; digits inside names ("CIFAR-10", "3D") are left out.
-
-    "one" is read as a pronoun unless a unit or a scale follows. A range shares its unit
-    ("5 to 7%").
-    """
-    found: list[Quantity] = []
-    for match in _QUANTITY.finditer(text):
-        before = text[: match.start("number")]
-        if re.search(r"[A-Za-z][-_]?\Z", before) and not match["currency"]:
-            continue
-        tail = match["tail"] or ""
-        glued = tail[:1].isalpha() and tail[:1] not in "x×"
-        unit, noun = _unit_of(tail)
-        if glued and not unit:
-            if re.match(r"(?:st|nd|rd|th)\b", tail):
-                noun = "ordinal"
-            else:
-                continue
-        value = _decimal(match["number"])
-        value *= _SUFFIXES.get(match["suffix"] or "", 1) * _SCALES.get(match["scale"] or "", 1)
-        if match["sign"]:
-            value = -value
-        if match["currency"]:
-            unit = UNITS[match["currency"].strip()]
-        end = match.end() if unit or not tail else match.start("tail")
-        found.append(Quantity(value, unit, noun, match.start(), end, text[match.start() : end]))
-    for match in _NUMBER_WORD.finditer(text):
-        value = _NUMBER_WORDS[match["word"].lower()]
-        if match["second"] and value >= 20:
-            value += _NUMBER_WORDS[match["second"].lower()]
-        unit, noun = _unit_of(match["tail"])
-        if match["scale"]:
-            value *= _SCALES[match["scale"].lower()]
-        elif match["word"].lower() in {"one", "zero"} and not unit:
-            continue
-        end = match.end() if unit or not match["tail"] else match.start("tail")
-        found.append(Quantity(value, unit, noun, match.start(), end, text[match.start() : end]))
-    for match in re.finditer(r"\b(?:" + "|".join(_FACTORS) + r")\b", text, re.IGNORECASE):
-        factor = Decimal(_FACTORS[match[0].lower()])
-        found.append(Quantity(factor, "x", "", match.start(), match.end(), match[0]))
-    found.sort(key=lambda quantity: quantity.start)
-    for index in range(len(found) - 1, 0, -1):
-        left, right = found[index - 1], found[index]
-        if right.unit and not left.unit and _RANGE.match(text[left.end : right.start]):
-            found[index - 1] = Quantity(
-                left.value, right.unit, "", left.start, left.end, left.text
-            )
-    return tuple(found)
-
-
 def normalise_name(name: str) -> str:
     """A name without its joints, in lower case, plural s cut: "CIFAR-10" -> "cifar10"."""
     made = re.sub(r"[^a-z0-9+]", "", name.lower())
@@ -276,6 +118,8 @@ def find_names(text: str) -> tuple[str, ...]:
         before = text[: match.start()].rstrip(" \t\"'([")
         opens = not before or before[-1] in ".!?:\n"
         capital = word[0].isupper() and len(word) > 1 and not opens
-        if (_NAME_SHAPE.search(word) or capital) and word.lower() not in STOPWORDS:
+        if word.lower() in STOPWORDS or word.lower() in UNITS or _AMOUNT.match(word):
+            continue
+        if _NAME_SHAPE.search(word) or capital:
             found.append(word)
     return tuple(dict.fromkeys(found))

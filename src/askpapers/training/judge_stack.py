@@ -1,0 +1,359 @@
+"""Fits the judge's regressions and measures them.
+
+`python -m askpapers.training.judge_stack --data DIR --logits DIR --models models` after
+`askpapers.training.judge`. The regressions see the human sets (logits from the fold that did not
+train on them) and corruptions of the dev split; figures come from the same cross-fitting, from
+regressions that never saw the set in question, and from corruptions of the test split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from askpapers.encoders.judge import PairScorer
+from askpapers.metrics.calibration import expected_calibration_error
+from askpapers.metrics.classification import auroc, count_confusion
+from askpapers.metrics.statistics import estimate_statistic
+from askpapers.support.evidence_window import WordWeights
+from askpapers.support.features import LEXICAL_FEATURES, NETWORK_FEATURES, network_features
+from askpapers.support.judges import read_pair
+from askpapers.training.judge import FOLDS, fold_of
+from askpapers.training.judge_data import (
+    MEASURED_ONLY,
+    Example,
+    load_abstractqa,
+    load_human,
+)
+from askpapers.training.judge_examples import make_examples
+
+CORRUPTED = "corruptions"
+_FOLDS = 5
+_CORRUPTION_WEIGHT = 2.0
+_COPY = LEXICAL_FEATURES.index("copy")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Examples with their numbers: `lexical` (n, f), `logits` (n, 4) or None."""
+
+    examples: Sequence[Example]
+    lexical: np.ndarray
+    logits: np.ndarray | None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Bool (n,): supported."""
+        return np.array([example.label == "supported" for example in self.examples])
+
+    @property
+    def names(self) -> np.ndarray:
+        """Set of every example; all made ones are one set."""
+        return np.array(
+            [CORRUPTED if e.source.startswith(CORRUPTED) else e.source for e in self.examples]
+        )
+
+    def numbers(self, *, stacked: bool) -> np.ndarray:
+        """Float64 (n, f) for the lexical or the stacked regression."""
+        if not stacked or self.logits is None:
+            return self.lexical
+        seen = [
+            network_features(row, numbers[_COPY])
+            for row, numbers in zip(self.logits, self.lexical, strict=True)
+        ]
+        return np.hstack((self.lexical, np.array(seen)))
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A logistic regression over standardised numbers, folded back to raw ones."""
+
+    coefficients: np.ndarray
+    intercept: float
+
+    def predict(self, numbers: np.ndarray) -> np.ndarray:
+        """Probabilities (n,)."""
+        odds = numbers @ self.coefficients + self.intercept
+        return 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))
+
+
+def fit_logistic(
+    numbers: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, penalty: float
+) -> Fit:
+    """Weighted logistic regression with an L2 penalty, by Newton's method.
+
+    Source: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 4.4.1.
+    """
+    mean, spread = numbers.mean(0), numbers.std(0)
+    spread[spread < 1e-9] = 1.0
+    design = np.hstack(((numbers - mean) / spread, np.ones((len(numbers), 1))))
+    ridge = np.full(design.shape[1], penalty)
+    ridge[-1] = 1e-6
+    beta = np.zeros(design.shape[1])
+    for _ in range(30):
+        chance = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -30, 30)))
+        slope = design.T @ (weights * (labels - chance)) - ridge * beta
+        curve = (design * (weights * chance * (1 - chance) + 1e-9)[:, None]).T @ design
+        step = np.linalg.solve(curve + np.diag(ridge), slope)
+        beta += step
+        if np.abs(step).max() < 1e-7:
+            break
+    raw = beta[:-1] / spread
+    return Fit(raw, float(beta[-1] - mean @ raw))
+
+
+def balance(table: Table) -> np.ndarray:
+    """Weights (n,): all sets count alike, both labels of a set too, and kinds of corruption."""
+    names, labels = table.names, table.labels
+    kinds = np.array(
+        [e.kind if n == CORRUPTED else "" for e, n in zip(table.examples, names, strict=True)]
+    )
+    weights = np.zeros(len(names))
+    for name in np.unique(names):
+        share = _CORRUPTION_WEIGHT if name == CORRUPTED else 1.0
+        for label in (True, False):
+            rows = (names == name) & (labels == label)
+            groups = np.unique(kinds[rows])
+            for kind in groups:
+                chosen = rows & (kinds == kind)
+                weights[chosen] = share / len(groups) / chosen.sum()
+    return weights * len(names) / weights.sum()
+
+
+def fit_table(table: Table, rows: np.ndarray, *, stacked: bool, penalty: float = 3.0) -> Fit:
+    """Fit on some rows of a table."""
+    chosen = Table(
+        [table.examples[int(row)] for row in np.flatnonzero(rows)],
+        table.lexical[rows],
+        None if table.logits is None else table.logits[rows],
+    )
+    return fit_logistic(
+        chosen.numbers(stacked=stacked), chosen.labels, balance(chosen), penalty=penalty
+    )
+
+
+def _fold(example: Example) -> int:
+    return int(hashlib.sha256(("stack" + example.group).encode()).hexdigest(), 16) % _FOLDS
+
+
+def cross_fit(table: Table, *, stacked: bool) -> np.ndarray:
+    """Probabilities (n,) from regressions that saw no example of the same group."""
+    folds = np.array([_fold(example) for example in table.examples])
+    learned = ~np.isin(table.names, list(MEASURED_ONLY))
+    numbers = table.numbers(stacked=stacked)
+    found = np.zeros(len(folds))
+    for fold in range(_FOLDS):
+        fit = fit_table(table, learned & (folds != fold), stacked=stacked)
+        found[folds == fold] = fit.predict(numbers[folds == fold])
+    return found
+
+
+def leave_out(table: Table, transferred: Table, *, stacked: bool) -> np.ndarray:
+    """Probabilities (n,) from regressions that saw nothing of the same set.
+
+    `transferred` holds the same examples with logits of a network that saw no human label.
+    """
+    learned = ~np.isin(table.names, list(MEASURED_ONLY))
+    numbers = transferred.numbers(stacked=stacked)
+    found = np.zeros(len(learned))
+    for name in np.unique(table.names):
+        own = table.names == name
+        found[own] = fit_table(transferred, learned & ~own, stacked=stacked).predict(numbers[own])
+    return found
+
+
+def choose_threshold(table: Table, chances: np.ndarray) -> float:
+    """The threshold with the best mean balanced accuracy over the learned sets."""
+    names, labels = table.names, table.labels
+    sets = [name for name in np.unique(names) if name not in MEASURED_ONLY]
+    grid = np.linspace(0.3, 0.7, 41)
+    means = [
+        np.mean([_balanced(labels[names == s], chances[names == s] >= level) for s in sets])
+        for level in grid
+    ]
+    return float(grid[int(np.argmax(means))])
+
+
+def _balanced(labels: np.ndarray, guesses: np.ndarray) -> float:
+    value = count_confusion(labels.tolist(), guesses.tolist()).balanced_accuracy
+    return float("nan") if value is None else value
+
+
+def measure(examples: Sequence[Example], chances: np.ndarray, threshold: float) -> dict[str, Any]:
+    """AUROC, balanced accuracy with clustered intervals, and calibration of one set."""
+    labels = np.array([example.label == "supported" for example in examples])
+    groups = [example.group for example in examples]
+
+    def area(rows: Any) -> float | None:
+        return auroc(labels[rows].tolist(), chances[rows].tolist())
+
+    def balanced(rows: Any) -> float | None:
+        return count_confusion(
+            labels[rows].tolist(), (chances[rows] >= threshold).tolist()
+        ).balanced_accuracy
+
+    made: dict[str, Any] = {"n": len(labels), "supported": int(labels.sum())}
+    for name, statistic in (("auroc", area), ("balanced_accuracy", balanced)):
+        found = estimate_statistic(len(labels), statistic, clusters=groups, resamples=500)
+        made[name] = [round(x, 3) for x in (found.value, found.low, found.high) if x is not None]
+    error = expected_calibration_error(chances.tolist(), labels.tolist())
+    made["ece"] = round(error, 3) if error is not None else None
+    return made
+
+
+def measure_kinds(
+    examples: Sequence[Example], chances: np.ndarray, threshold: float
+) -> dict[str, dict[str, Any]]:
+    """Balanced accuracy of each kind of corruption against the true sentences."""
+    true = np.array([example.label == "supported" for example in examples])
+    kinds = np.array([example.kind for example in examples])
+    made = {}
+    for kind in sorted(set(kinds[~true].tolist())):
+        rows = true | (~true & (kinds == kind))
+        made[kind] = measure(
+            [examples[int(row)] for row in np.flatnonzero(rows)], chances[rows], threshold
+        )
+    return made
+
+
+def read_table(
+    examples: Sequence[Example], weights: WordWeights, scorer: PairScorer | None
+) -> tuple[Table, list[str]]:
+    """Numbers of examples; logits too when a scorer is given. The windows come along."""
+    lexical, windows = [], []
+    for example in examples:
+        numbers, _, window = read_pair(example.claim, example.evidence, weights)
+        lexical.append(list(numbers.values()))
+        windows.append(window)
+    logits = None
+    if scorer:
+        pairs = [(example.claim, window) for example, window in zip(examples, windows, strict=True)]
+        logits = scorer.score(pairs)
+    return Table(examples, np.array(lexical, dtype=np.float64), logits), windows
+
+
+def join(first: Table, second: Table) -> Table:
+    """Both tables, one behind the other."""
+    logits = None
+    if first.logits is not None and second.logits is not None:
+        logits = np.vstack((first.logits, second.logits))
+    return Table(
+        [*first.examples, *second.examples], np.vstack((first.lexical, second.lexical)), logits
+    )
+
+
+def corruptions(data: Path, split: str, *, seed: int, per_truth: int = 5) -> list[Example]:
+    """Corruptions of the hand-written answers of one split, with the true ones."""
+    return make_examples(
+        load_abstractqa(data, split), random.Random(seed), per_truth=per_truth, per_source=9,
+        prefix=CORRUPTED,
+    )  # fmt: skip
+
+
+def as_parameters(fit: Fit, names: Sequence[str], *, threshold: float) -> str:
+    """A regression as a TOML table body."""
+    lines = [
+        f"intercept = {fit.intercept:.5f}",
+        f"supported_from = {threshold:.3f}",
+        f"partial_from = {threshold * 0.55:.3f}",
+    ]
+    pairs = ", ".join(
+        f"{name} = {value:.5f}" for name, value in zip(names, fit.coefficients, strict=True)
+    )
+    return "\n".join([*lines, f"coefficients = {{ {pairs} }}"])
+
+
+def write_manifest(
+    path: Path, weights: Path | None, tables: Mapping[str, str], *, digest: str
+) -> None:
+    """Write `models/judge.toml`."""
+    size = f"size_bytes = {weights.stat().st_size}\n" if weights else ""
+    body = "\n\n".join(f"[parameters.{name}]\n{text}" for name, text in tables.items())
+    path.write_text(
+        'kind = "judge"\n'
+        'title = "Support judge"\n'
+        'licence = "Apache-2.0"\n'
+        f'sha256 = "{digest}"\n{size}'
+        'base = "all-minilm-l6-v2"\n'
+        'notes = "Cross-encoder under a calibrated regression; card and error rates: judge.md."\n\n'
+        '[source]\ntype = "shipped"\nfile = "judge.safetensors"\n\n'
+        f"{body}\n",
+        encoding="utf-8",
+    )
+
+
+def main() -> None:
+    """Fit both regressions, measure them, write manifest and figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--models", type=Path, required=True, help="folder with judge.safetensors")
+    parser.add_argument("--base", type=Path, required=True, help="folder of the MiniLM weights")
+    parser.add_argument("--work", type=Path, required=True, help="folder of the network's training")
+    options = parser.parse_args()
+    weights = WordWeights.load(options.models / "judge-words.txt")
+    shipped = options.models / "judge.safetensors"
+    scorer = PairScorer.load(shipped, options.base)
+    human = [example for rows in load_human(options.data).values() for example in rows]
+    plain, _ = read_table(human, weights, None)
+    logits = np.zeros((len(human), 4), dtype=np.float32)
+    for fold in range(FOLDS):
+        rows = [row for row, example in enumerate(human) if fold_of(example) == fold]
+        logits[rows] = np.load(options.work / f"logits-fold-{fold}.npy")
+    folds = Table(human, plain.lexical, logits)
+    unseen = Table(human, plain.lexical, np.load(options.work / "logits-transfer.npy"))
+    dev, _ = read_table(corruptions(options.data, "dev", seed=11), weights, scorer)
+    test, _ = read_table(corruptions(options.data, "test", seed=13), weights, scorer)
+    everything, transferred = join(folds, dev), join(unseen, dev)
+    learned = ~np.isin(everything.names, list(MEASURED_ONLY))
+    figures: dict[str, Any] = {}
+    tables = {}
+    for name, stacked in (("lexical", False), ("stacked", True)):
+        fitted = cross_fit(everything, stacked=stacked)
+        threshold = choose_threshold(everything, fitted)
+        fit = fit_table(everything, learned, stacked=stacked)
+        names = (*LEXICAL_FEATURES, *NETWORK_FEATURES) if stacked else LEXICAL_FEATURES
+        tables[name] = as_parameters(fit, names, threshold=threshold)
+        away = leave_out(everything, transferred, stacked=stacked)
+        figures[name] = {
+            "threshold": threshold,
+            "cross_fitted": _by_set(everything, fitted, threshold),
+            "set_left_out": _by_set(everything, away, threshold),
+            "corruptions_test": measure_kinds(
+                test.examples, fit.predict(test.numbers(stacked=stacked)), threshold
+            ),
+        }
+    overlap = everything.lexical[:, LEXICAL_FEATURES.index("coverage")]
+    figures["overlap"] = _by_set(everything, overlap, choose_threshold(everything, overlap))
+    figures["network"] = _by_set(everything, everything.numbers(stacked=True)[:, -2] / 2 + 0.5, 0.5)
+    digest = hashlib.sha256(shipped.read_bytes()).hexdigest()
+    write_manifest(options.models / "judge.toml", shipped, tables, digest=digest)
+    (options.models / "judge-figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
+
+
+def _by_set(table: Table, chances: np.ndarray, threshold: float) -> dict[str, Any]:
+    names = table.names
+    made = {}
+    for name in np.unique(names):
+        rows = np.flatnonzero(names == name)
+        made[str(name)] = measure([table.examples[int(r)] for r in rows], chances[rows], threshold)
+    domains = sorted({e.kind for e in table.examples if e.source == "summedits"})
+    for domain in domains:
+        rows = np.array(
+            [i for i, e in enumerate(table.examples) if (e.source, e.kind) == ("summedits", domain)]
+        )
+        chosen = [table.examples[int(r)] for r in rows]
+        made[f"summedits-{domain}"] = measure(chosen, chances[rows], threshold)
+    return made
+
+
+if __name__ == "__main__":
+    main()
