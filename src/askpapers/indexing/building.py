@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import zlib
@@ -120,6 +121,7 @@ def build_generation(
         "dimension": embedder.dimension,
         "passage_rule": PASSAGE_RULE,
         "fingerprint": fingerprint,
+        "digest": hashlib.sha256(f"{corpus_digest}/{fingerprint}".encode()).hexdigest()[:16],
         "papers": total,
         "listings": len(store),
         "passages": passages,

@@ -70,6 +70,12 @@ def read_current(home: Path) -> Current:
     return Current(home / "corpus" / corpus, home / "index" / Path(index).name if index else None)
 
 
+def find_corpora(home: Path) -> list[Path]:
+    """Return the corpus files there are, the latest first; one is in force or was to be."""
+    paths = [p for p in (home / "corpus").glob("*.jsonl") if not p.name.startswith(".")]
+    return sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
 def write_current(home: Path, *, corpus: Path, index: Path | None) -> None:
     """Put a corpus and an index in force, in one step."""
     fields = {

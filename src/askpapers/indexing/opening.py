@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,6 +33,9 @@ _ALWAYS_SUMMED_BYTES = 128 * 2**20
 _EXACT_ITEMS = 20_000
 """Up to so many items a filtered search computes every cosine instead of asking Chroma."""
 
+_COMPARED_ITEMS = 20_000
+"""Up to so many items all ids of the vector index are compared at opening."""
+
 _PROBES = 3
 _PROBE_LIMIT = 5
 _SAME_SCORE = 1e-3
@@ -44,10 +48,17 @@ class Index:
     """
 
     def __init__(self, folder: Path, hold: Hold) -> None:
-        """Open a generation without checking it; `open_index` does both."""
+        """Open a generation whose files are those that were written.
+
+        Raises:
+            IndexDamaged: they are not.
+        """
         self._hold = hold
         self.folder = folder
         self.manifest = _read_manifest(folder)
+        # Files first: no library should meet one that is not whole.
+        for finding in _check_files(folder, self.manifest, summed=None):
+            raise IndexDamaged(f"The index is damaged: {finding}.")
         self._table = PaperTable(folder / PAPERS)
         self._vectors = VectorFile(folder, dimension=int(self.manifest["dimension"]))
         self._store = ChromaStore.open(folder / STORE, fingerprint=self.manifest["fingerprint"])
@@ -140,11 +151,10 @@ class Index:
         Raises:
             IndexDamaged: something is not as it was built.
         """
-        for finding in _check_files(self.folder, self.manifest, summed=None):
-            raise IndexDamaged(f"The index is damaged: {finding}.")
-        for finding in self._check_counts():
-            raise IndexDamaged(f"The index is damaged: {finding}.")
-        for finding in self._check_probes():
+        checks = [self._check_counts, self._check_probes]
+        if sum(int(self.manifest[kind]) for kind in KINDS) <= _COMPARED_ITEMS:
+            checks.insert(1, self._check_ids)
+        for finding in chain.from_iterable(check() for check in checks):
             raise IndexDamaged(f"The index is damaged: {finding}.")
 
     def findings(self) -> Iterator[str]:
@@ -152,14 +162,7 @@ class Index:
         yield from _check_files(self.folder, self.manifest, summed=True)
         yield from self._check_counts()
         yield from self._check_probes()
-        for kind in KINDS:
-            stored = set(self._store.ids(kind))
-            expected = {item for item, _ in self._items(kind)}
-            if stored != expected:
-                yield (
-                    f"the vector index lacks {len(expected - stored)} {kind} "
-                    f"and holds {len(stored - expected)} unknown ones"
-                )
+        yield from self._check_ids()
         torn = sum(not self._vectors.is_whole(row) for row in range(self._vectors.count))
         if torn:
             yield f"{torn} vectors are altered"
@@ -192,10 +195,19 @@ class Index:
             raise IndexDamaged(f"The vector index holds the unknown item {item!r}.") from exc
         return Match(item, paper_id, span.start, span.end, score)
 
-    def _items(self, kind: str) -> Iterator[tuple[str, int]]:
-        for paper_id in self._table:
-            for index, row in enumerate(self._table.layout(paper_id).rows(kind)):
-                yield item_id(paper_id, kind, index), row
+    def _check_ids(self) -> Iterator[str]:
+        for kind in KINDS:
+            stored = set(self._store.ids(kind))
+            expected = {
+                item_id(paper_id, kind, index)
+                for paper_id in self._table
+                for index in range(len(self._table.layout(paper_id).spans(kind)))
+            }
+            if stored != expected:
+                yield (
+                    f"the vector index lacks {len(expected - stored)} {kind} "
+                    f"and holds {len(stored - expected)} unknown ones"
+                )
 
     def _check_counts(self) -> Iterator[str]:
         expected = {"papers": len(self._table)}

@@ -32,6 +32,7 @@ from askpapers.indexing.building import (
 )
 from askpapers.indexing.generations import (
     Current,
+    find_corpora,
     find_current,
     find_leftovers,
     new_generation,
@@ -169,16 +170,16 @@ def rebuild_index(
     """
     started = time.monotonic()
     with writer(home):
-        current = read_current(home)
-        head = read_head(current.corpus)
+        corpus = _find_corpus(home)
+        head = read_head(corpus)
         # Another process may have mended it while this one waited for its turn.
         info = _find_unchanged(home, embedder, head, started)
         if info:
             return info
         with EntryStore(make_folder(home / "corpus")) as store:
-            store.add(read_entries(current.corpus))
+            store.add(read_entries(corpus))
             return _build(
-                home, store, current.corpus, head, embedder, build_lexical, progress, started,
+                home, store, corpus, head, embedder, build_lexical, progress, started,
                 reuse=True,
             )  # fmt: skip
 
@@ -266,6 +267,17 @@ def _find_unchanged(
             return _describe(index.manifest, head, False, 0, 0, started)
     except (IndexDamaged, IndexMismatch):
         return None
+
+
+def _find_corpus(home: Path) -> Path:
+    """Return the corpus in force, or the one to go on with where the pointer is damaged."""
+    try:
+        return read_current(home).corpus
+    except IndexDamaged:
+        found = find_corpora(home)
+        if not found:
+            raise
+        return found[0]
 
 
 def _find_head(current: Current | None) -> CorpusHead | None:
