@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askpapers.citations import build_grammar, escape_brackets, read_drafts, render_sentence
+from askpapers.citations import (
+    build_grammar,
+    escape_brackets,
+    find_figures,
+    read_drafts,
+    render_sentence,
+)
 from askpapers.errors import UsageError
 
 
@@ -45,6 +51,17 @@ def test_the_grammar_names_only_the_shown_sources():
 def test_abstaining_is_in_the_grammar_only_when_allowed():
     assert "do not answer" not in build_grammar([1], max_sentences=1)
     assert "do not answer" in build_grammar([1], max_sentences=1, may_abstain=True)
+
+
+def test_figures_are_read_with_their_decimals_and_separators():
+    assert find_figures(["It takes 2.1 hours, 3D.", "1,000 of 40."]) == {"2.1", "3", "1,000", "40"}
+
+
+def test_only_the_figures_shown_can_be_written():
+    grammar = build_grammar([1], max_sentences=1, figures=["2.1", "40"])
+    assert 'figure ::= "2.1" | "40"' in grammar
+    assert "[^0-9" in grammar
+    assert "figure" not in build_grammar([1], max_sentences=1, figures=[])
 
 
 @given(st.text())

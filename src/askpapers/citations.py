@@ -8,8 +8,9 @@ sentence that ends carries its marks, and no mark can name a source that was not
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from askpapers.domain import ABSTENTION
@@ -18,6 +19,7 @@ from askpapers.errors import UsageError
 _ABBREVIATIONS = ("et al. ", "e.g. ", "i.e. ", "vs. ", "cf. ", "w.r.t. ", "Fig. ", "Eq. ", "resp. ")
 _SENTENCE = re.compile(r"\s*(?P<text>[^\[\]\n]*?)\s*(?P<marks>(?:\[\d+\])+)\.(?=\s|$)")
 _SPACES = re.compile(r"\s+")
+_FIGURE = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _BRACKETS = str.maketrans({"[": "(", "]": ")"})
 
 
@@ -29,13 +31,21 @@ class Draft:
     numbers: tuple[int, ...]
 
 
-def build_grammar(numbers: Sequence[int], *, max_sentences: int, may_abstain: bool = False) -> str:
+def build_grammar(
+    numbers: Sequence[int],
+    *,
+    max_sentences: int,
+    may_abstain: bool = False,
+    figures: Iterable[str] | None = None,
+) -> str:
     """Return a GBNF grammar for an answer of 1..`max_sentences` sentences over these sources.
 
     Args:
         numbers: the source numbers shown in the prompt, each at least 1.
         max_sentences: at least 1.
         may_abstain: whether the abstention sentence is the other possible output.
+        figures: the only figures that may be written (`find_figures` of what was shown), so that
+            a small model cannot make one up; None: any.
 
     Raises:
         UsageError: there is no source, or a number or count below 1.
@@ -46,15 +56,29 @@ def build_grammar(numbers: Sequence[int], *, max_sentences: int, may_abstain: bo
     abbreviations = " | ".join(f'"{text}"' for text in _ABBREVIATIONS)
     more = f' (" " sentence){{0,{max_sentences - 1}}}' if max_sentences > 1 else ""
     root = "answer" if not may_abstain else f'answer | "{ABSTENTION}"'
-    return "\n".join(
-        [
-            f"root ::= {root}",
-            f"answer ::= sentence{more}",
+    rules = [f"root ::= {root}", f"answer ::= sentence{more}", f'mark ::= "[" ({allowed}) "]"']
+    if figures is None:
+        rules += [
             'sentence ::= [A-Za-z0-9$("\'] piece+ " " mark{1,2} "."',
             f"piece ::= [^\\[\\]\\n\\r.!?] | [.!?] [^ \\[\\]\\n\\r] | {abbreviations}",
-            f'mark ::= "[" ({allowed}) "]"',
         ]
-    )
+    else:
+        known = sorted(set(figures))
+        # A figure ends where something else than a digit follows, so none can be prolonged.
+        figure = f"figure ::= {' | '.join(json.dumps(text) for text in known)}" if known else ""
+        start = '([A-Za-z$("\'] | figure plain)' if known else '[A-Za-z$("\']'
+        piece = "(figure? plain)+ figure?" if known else "plain+"
+        rules += [
+            f'sentence ::= {start} {piece} " " mark{{1,2}} "."',
+            f"plain ::= [^0-9\\[\\]\\n\\r.!?] | [.!?] [^0-9 \\[\\]\\n\\r] | {abbreviations}",
+            *([figure] if figure else []),
+        ]
+    return "\n".join(rules)
+
+
+def find_figures(texts: Iterable[str]) -> frozenset[str]:
+    """Return every run of digits of `texts`, with its decimals and separators, as written."""
+    return frozenset(figure for text in texts for figure in _FIGURE.findall(text))
 
 
 def read_drafts(text: str) -> list[Draft]:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from askpapers.citations import build_grammar, escape_brackets, read_drafts
+from askpapers.citations import build_grammar, escape_brackets, find_figures, read_drafts
 from askpapers.generation import LlamaCppGenerator, Message, Sampling
 from askpapers.metrics.facts import find_numbers
 from askpapers.metrics.statistics import estimate_mean
@@ -36,7 +36,7 @@ from askpapers.training.adapter_data import (
 )
 
 _FREE = "root ::= [^\\x00]*"
-WAYS = ("stock", "stock+grammar", "adapter", "adapter+grammar")
+WAYS = ("stock", "stock+grammar", "adapter", "adapter+grammar", "adapter+figures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,17 @@ def open_generator(adapter: Path | None, threads: int) -> LlamaCppGenerator:
     return LlamaCppGenerator(file, adapter=over, threads=threads)
 
 
+def _find_grammar(way: str, example: Example, max_sentences: int) -> str:
+    if "+" not in way:
+        return _FREE
+    shown = [render_sources(example.blocks), example.question]
+    return build_grammar(
+        list(range(1, len(example.blocks) + 1)),
+        max_sentences=max_sentences,
+        figures=find_figures(shown) if way.endswith("figures") else None,
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; prints one line of JSON a way of writing."""
     parser = argparse.ArgumentParser(description="Measure the answer adapter.")
@@ -189,10 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         generator = open_generator(adapter, options.threads)
         scores = []
         for item, example in cases:
-            grammar = _FREE
-            if way.endswith("grammar"):
-                numbers = range(1, len(example.blocks) + 1)
-                grammar = build_grammar(list(numbers), max_sentences=options.max_sentences)
+            grammar = _find_grammar(way, example, options.max_sentences)
             scores.append(score(item, example, *answer(generator, example, grammar, sampling)))
             lines.append({"way": way, "question": item.question, "reference": item.answer})
             lines[-1] |= asdict(scores[-1])
