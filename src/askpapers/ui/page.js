@@ -1,0 +1,167 @@
+// The page's own behaviour: evidence that answers a click, previews, copies, downloads, keys.
+(() => {
+  "use strict";
+  const KEY = "askpapers-conversation";
+  let bridge = null;
+  let origin = null; // the chip that was followed, to return to
+
+  const $ = (id) => document.getElementById(id);
+  const find = (anchor) =>
+    document.getElementById(anchor) || document.querySelector(`mark[data-of~="${CSS.escape(anchor)}"]`);
+  const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  window.askpapers = {
+    connect(element, trigger, server) {
+      bridge = { trigger, server };
+    },
+    token: () => sessionStorage.getItem(KEY) || "",
+    keep(token) {
+      if (token) sessionStorage.setItem(KEY, token);
+    },
+    forget: () => sessionStorage.removeItem(KEY),
+    focusQuestion() {
+      const box = document.querySelector("#ap-question textarea");
+      if (box) box.focus();
+    },
+    save(file) {
+      if (!file || !file.name) return;
+      const url = URL.createObjectURL(new Blob([file.text], { type: file.type }));
+      const link = Object.assign(document.createElement("a"), { href: url, download: file.name });
+      document.body.append(link);
+      link.click();
+      link.remove();
+      setTimeout(() => URL.revokeObjectURL(url), 10000);
+    },
+  };
+
+  function showTurn(turn) {
+    document.querySelectorAll(".ap-proof").forEach((section) => {
+      section.hidden = section.dataset.turn !== String(turn);
+    });
+  }
+
+  function goTo(anchor, turn, from) {
+    showTurn(turn);
+    const target = find(anchor);
+    if (!target) return;
+    document.querySelectorAll("mark.ap-hit").forEach((mark) => mark.classList.remove("ap-hit"));
+    const card = target.closest("details.ap-card");
+    if (card) card.open = true;
+    const pieces = document.querySelectorAll(`mark[data-of~="${CSS.escape(anchor)}"]`);
+    pieces.forEach((mark) => mark.classList.add("ap-hit"));
+    target.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
+    const focusable = target.matches("details") ? target.querySelector("summary") : target;
+    focusable.focus({ preventScroll: true });
+    origin = from;
+    $("ap-back")?.removeAttribute("hidden");
+  }
+
+  function goBack() {
+    $("ap-back")?.setAttribute("hidden", "");
+    hidePreview();
+    if (!origin) return;
+    const chip = origin.isConnected
+      ? origin
+      : document.querySelector(`[data-goto="${CSS.escape(origin.dataset.goto)}"]`);
+    origin = null;
+    if (!chip) return;
+    chip.focus({ preventScroll: true });
+    chip.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
+    hidePreview();
+  }
+
+  function preview(chip) {
+    let box = $("ap-preview");
+    if (!box) {
+      box = Object.assign(document.createElement("div"), { id: "ap-preview" });
+      box.setAttribute("role", "tooltip");
+      document.body.append(box);
+    }
+    box.textContent = chip.dataset.quote;
+    box.hidden = false;
+    const at = chip.getBoundingClientRect();
+    const width = Math.min(420, window.innerWidth - 24);
+    box.style.width = `${width}px`;
+    box.style.left = `${Math.max(12, Math.min(at.left, window.innerWidth - width - 12))}px`;
+    const below = at.bottom + 8;
+    const fits = below + box.offsetHeight < window.innerHeight;
+    box.style.top = `${fits ? below : Math.max(8, at.top - box.offsetHeight - 8)}px`;
+  }
+
+  function hidePreview() {
+    const box = $("ap-preview");
+    if (box) box.hidden = true;
+  }
+
+  async function copy(button) {
+    const text = button.dataset.copy;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = Object.assign(document.createElement("textarea"), { value: text });
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    const label = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = label), 1500);
+  }
+
+  const send = (action, data) => bridge && bridge.trigger("submit", { action, ...data });
+
+  document.addEventListener("click", (event) => {
+    const followed = event.target.closest("[data-goto]");
+    if (followed) return goTo(followed.dataset.goto, followed.dataset.turn, followed);
+    if (event.target.closest("#ap-back")) return goBack();
+    const copied = event.target.closest("[data-copy]");
+    if (copied) return void copy(copied);
+    const button = event.target.closest("button[data-action], circle[data-action]");
+    if (button) send(button.dataset.action, { ...button.dataset });
+    return undefined;
+  });
+
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form[data-action]");
+    if (!form) return;
+    event.preventDefault();
+    const data = Object.fromEntries(new FormData(form, event.submitter));
+    if (form.dataset.action !== "rate") return void send(form.dataset.action, data);
+    const kept = form.querySelector(".ap-kept");
+    const rating = { ...data, turn: form.dataset.turn, token: window.askpapers.token() };
+    kept.textContent = (await bridge.server.rate(rating)) || "";
+  });
+
+  document.addEventListener("click", async (event) => {
+    const stop = event.target.closest("#ap-stop");
+    if (stop && bridge) await bridge.server.stop({ token: window.askpapers.token() });
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const box = $("ap-preview");
+    if (box && !box.hidden) hidePreview();
+    if (origin && document.activeElement?.closest(".ap-proof")) goBack();
+  });
+
+  for (const kind of ["mouseover", "focusin"]) {
+    document.addEventListener(kind, (event) => {
+      const chip = event.target.closest?.(".ap-chip");
+      if (chip) preview(chip);
+      else hidePreview();
+    });
+  }
+  window.addEventListener("scroll", hidePreview, { capture: true, passive: true });
+
+  // A region that is drawn again takes the focus with it: give it back to the same chip.
+  let focused = null;
+  document.addEventListener("focusin", (event) => {
+    focused = event.target.dataset?.goto ? event.target.dataset.goto : null;
+  });
+  new MutationObserver(() => {
+    if (!focused || document.activeElement !== document.body) return;
+    const chip = document.querySelector(`[data-goto="${CSS.escape(focused)}"]`);
+    if (chip) chip.focus({ preventScroll: true });
+  }).observe(document.documentElement, { childList: true, subtree: true });
+})();

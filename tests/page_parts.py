@@ -1,0 +1,126 @@
+"""A program for the page's tests: real index, real search, a writer that copies what it reads."""
+
+import json
+import re
+import threading
+import time
+from pathlib import Path
+
+from askpapers.app import App
+from askpapers.generation import Sampling
+from askpapers.prompts import load_prompt
+from askpapers.settings import load_settings
+from askpapers.writing import Writer
+from fakes import HashEmbedder, ScriptedGenerator, WordJudge
+
+HOSTILE_TITLE = 'Zebrafish <img src=x onerror="window.hacked=1"> Signatures'
+HOSTILE = {
+    "id": "hostile",
+    "title": HOSTILE_TITLE,
+    "date": "2024-02-03",
+    "abstract": (
+        "Zebrafish signatures are <script>window.hacked=1</script> stored in a quokka ledger. "
+        "Click [here](javascript:window.hacked=1) for the zebrafish "
+        '<a href="https://example.com/x" onmouseover="window.hacked=1">ledger</a>. '
+        "Nothing else is claimed."
+    ),
+}
+PAPERS = [
+    {
+        "id": "rita",
+        "title": "RITA: Group Attention for Timeseries",
+        "date": "2023-06-12",
+        "abstract": (
+            "Timeseries analytics is of great importance. Group attention dynamically clusters "
+            "the objects based on their similarity. RITA thus lowers the memory cost of "
+            "attention on long timeseries. RITA speeds up training by up to 63 times."
+        ),
+    },
+    {
+        "id": "kernel",
+        "title": "DKM: Convolutional Deep Kernel Machines",
+        "date": "2023-09-18",
+        "abstract": (
+            "DKM is a kernel method with learned representations. The resulting DKM model trains "
+            "in roughly 77 GPU hours. DKM reaches 92.8 percent accuracy on images."
+        ),
+    },
+    {
+        "id": "cache",
+        "title": "KVSqueeze: Shrinking the Cache of Attention",
+        "date": "2024-05-01",
+        "abstract": (
+            "KVSqueeze quantizes the cache of attention to two bits. KVSqueeze lowers the memory "
+            "cost of serving by four times. No tuning is needed by KVSqueeze."
+        ),
+    },
+    HOSTILE,
+]
+_BLOCK = re.compile(r"^\[(\d+)\] [^\n]*: (.+)$", re.MULTILINE)
+
+
+class CopyingGenerator(ScriptedGenerator):
+    """Writes the first sentence of each source it is shown, a word at a time.
+
+    Slowly when the question says so: what is being written can then be seen and stopped.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.running = 0
+        self.most_running = 0
+        self._lock = threading.Lock()
+
+    def write(self, rendered, *, grammar, sampling):
+        self.prompts.append(rendered)
+        pause = 0.25 if "slowly" in rendered else 0.004
+        written = rendered.rpartition("assistant\n")[2]
+        with self._lock:
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        try:
+            for number, body in _BLOCK.findall(rendered):
+                sentence = re.split(r"(?<=[.!?])\s", body)[0].rstrip(".")
+                text = f"{sentence} [{number}]."
+                if text in written:
+                    continue
+                for word in re.findall(r"\S+\s*", text + " "):
+                    time.sleep(pause)
+                    yield word
+        finally:
+            with self._lock:
+                self.running -= 1
+            self.closed += 1
+
+
+def write_corpus(folder: Path, papers=PAPERS, name="papers.jsonl") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text("".join(json.dumps(p) + "\n" for p in papers), "utf-8")
+    return path
+
+
+def make_program(home: Path, *, corpus: Path | None = None, generator=None) -> App:
+    """The program over a small corpus; the writer copies, the rest is real."""
+    corpus = corpus or write_corpus(home / "corpus")
+    settings = load_settings(
+        {
+            "retrieval": {"rerank": False},
+            "corpus": {"paths": (str(corpus),)},
+            "answer": {"abstain_below": 0.6},
+        }
+    )
+    program = App(settings, home=home)
+    judge = WordJudge()
+    program.__dict__["embedder"] = HashEmbedder()
+    program.__dict__["judge"] = judge
+    program._writers[program.model_name()] = Writer(
+        generator=generator or CopyingGenerator(),
+        judge=judge,
+        system=load_prompt("system"),
+        prompt=load_prompt("answer"),
+        sampling=Sampling(max_tokens=200),
+        max_sentences=2,
+        retries=0,
+    )
+    return program
