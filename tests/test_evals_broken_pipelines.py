@@ -9,6 +9,7 @@ import pytest
 from askpapers.domain import Answer
 from askpapers.errors import GateFailed, GenerationFailed
 from askpapers.evals import check_gate, parse_gate, run_suite, summarise
+from askpapers.evals.cases import CaseRecord
 from askpapers.evals.runs import Run
 from eval_parts import (
     WordJudge,
@@ -288,6 +289,36 @@ def test_true_and_useless_sentences_are_caught(tmp_path: Path) -> None:
     assert metrics["gold_evidence_cited"].value == 0.0
     with pytest.raises(GateFailed, match="key_fact_recall"):
         check_gate(made, GATE)
+
+
+@pytest.mark.parametrize(
+    ("quote", "passes"),
+    [("The model trains in roughly 77 GPU hours.", True), ("Kernels learn little.", False)],
+)
+def test_a_false_premise_may_be_corrected(tmp_path: Path, quote: str, passes: bool) -> None:
+    record = CaseRecord.model_validate(
+        {
+            "id": "f1",
+            "question": "Why does the kernel machine train in seconds?",
+            "unanswerable": "It needs 77 hours.",
+            "papers": [{"title": "Convolutional Deep Kernel Machines"}],
+            "key_facts": ["77 GPU hours"],
+        }
+    )
+    question = str(record.question)
+    sentence = make_sentence(quote, 1, find_evidence("dkm", quote), origin="quoted")
+    made = run_suite(
+        make_suite([record]),
+        run_dir=tmp_path,
+        settings_manifest={},
+        answer=lambda _: [make_answer(question, [sentence], ["dkm"])],
+        judge=WordJudge(),  # type: ignore[arg-type]
+    )
+    metrics = summarise(made).metrics
+    assert made.cases[0].verdict == ("pass" if passes else "fail")
+    assert metrics["corrected"].value == metrics["abstention_recall"].value == float(passes)
+    assert metrics["expectation"].value == float(passes)
+    assert "key_fact_recall" not in metrics
 
 
 def test_breaking_on_hard_cases_is_caught(tmp_path: Path) -> None:

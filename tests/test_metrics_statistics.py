@@ -177,6 +177,36 @@ def test_mean_equals_the_general_form(values: list[float], seed: int) -> None:
     assert min(values) - 1e-9 <= mean.low <= mean.high <= max(values) + 1e-9
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=30))
+def test_f1_as_a_ratio_equals_the_confusion(rows: list[tuple[bool, bool]]) -> None:
+    labels, guesses = np.array(rows, float).T
+    ratio = statistics.estimate_ratio(
+        (labels * guesses).tolist(), ((labels + guesses) / 2).tolist(), resamples=200
+    )
+    confusion = classification.count_confusion(labels.astype(bool), guesses.astype(bool))
+    assert ratio.value == (None if confusion.f1 is None else pytest.approx(confusion.f1))
+    if ratio.value is not None:
+        assert ratio.low is not None
+        assert ratio.high is not None
+        assert 0.0 <= ratio.low <= ratio.value + 1e-9
+        assert ratio.value - 1e-9 <= ratio.high <= 1.0
+
+
+def test_ratio_equals_the_general_form_on_the_same_draws() -> None:
+    above, below = np.array([1.0, 0, 2, 1]), np.array([1.0, 1, 2, 3])
+    ratio = statistics.estimate_ratio(above.tolist(), below.tolist(), resamples=4000)
+    general = statistics.estimate_statistic(
+        4, lambda index: float(above[index].sum() / below[index].sum()), resamples=4000
+    )
+    assert (ratio.value, ratio.n) == (4 / 7, 4)
+    assert ratio.low == pytest.approx(general.low, abs=0.03)
+    assert ratio.high == pytest.approx(general.high, abs=0.03)
+    with pytest.raises(ValueError, match="denominators"):
+        statistics.estimate_ratio([1.0], [])
+    assert statistics.estimate_ratio([0.0], [0.0]).value is None
+
+
 def test_statistic_that_is_not_always_defined() -> None:
     labels, scores = [True, False, True], [0.9, 0.2, 0.4]
 

@@ -99,6 +99,11 @@ class Turn:
             return None
         return self.expect == "abstained"
 
+    @property
+    def is_false_premise(self) -> bool:
+        """Whether an abstract contradicts the question: then its key facts are the correction."""
+        return self.unanswerable is not None and bool(self.key_facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

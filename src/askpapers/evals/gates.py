@@ -43,12 +43,18 @@ class Shortfall:
         return f"{self.metric} may be as low as {self.bound:.3f}, below {self.threshold:g}"
 
 
-def parse_gate(text: str) -> Gate:
-    """A gate from `faithfulness=0.95,abstention_f1=0.85[,unscored=0.02]`.
+def parse_gate(text: str, suite_thresholds: Mapping[str, float] | None = None) -> Gate:
+    """A gate from `faithfulness=0.95,abstention_f1=0.85[,unscored=0.02]`, or from the suite.
+
+    Args:
+        text: Thresholds, or the word "suite" for those of the suite.
+        suite_thresholds: What "suite" stands for.
 
     Raises:
         UsageError: a part is not `name=number`, or the name is not a measure.
     """
+    if text.strip() == "suite" and suite_thresholds:
+        return Gate(dict(suite_thresholds))
     thresholds: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, _, number = part.partition("=")

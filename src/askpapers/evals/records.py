@@ -72,6 +72,7 @@ class SearchRecord(_Record):
 
     search_query: str
     paper_ids: tuple[str, ...]
+    titles: tuple[str, ...]
     scores: tuple[float, ...]
     evidence: tuple[EvidenceRecord, ...]
     answerability: float
@@ -239,6 +240,7 @@ def record_search(result: SearchResult, depth: int) -> tuple[SearchRecord, dict[
     record = SearchRecord(
         search_query=result.query.search_query,
         paper_ids=tuple(hit.paper.paper_id for hit in hits),
+        titles=tuple(hit.paper.title for hit in hits),
         scores=tuple(hit.score for hit in hits),
         evidence=tuple(record_evidence(one) for one in shown[:20]),
         answerability=result.answerability,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from askpapers.domain import Answer, SearchResult
 from askpapers.errors import AskPapersError, UsageError
@@ -31,9 +31,7 @@ from askpapers.evals.runs import OutputCache, Run, RunWriter, find_resumable, re
 from askpapers.evals.scoring import Means, score_turn
 from askpapers.evals.suites import Suite, digest_of
 from askpapers.metrics.answers import Embed
-
-if TYPE_CHECKING:
-    from askpapers.support import SupportJudge
+from askpapers.support import SupportJudge
 
 Answerer = Callable[[Sequence[str]], Sequence[Answer]]
 """The questions of one conversation (usually one) -> one answer each; a fresh conversation."""
@@ -286,7 +284,7 @@ def run_suite(
         writer = RunWriter.resume(found, created)
         done = {case.case_id for case in found.cases}
     pipeline = _Pipeline(answer if suite.kind == "answers" else None, search, depth)
-    means = Means(suite.papers, judge, embed, depth)
+    means = Means(suite.papers, judge, embed, depth, searches=search is not None)
     cache = OutputCache(run_dir / "cache" / ("fresh-" + created if fresh else "shared"))
     base = digest_of([suite.kind, suite.corpus_digest, manifest_digest, depth, search is None])
     started = time.perf_counter()

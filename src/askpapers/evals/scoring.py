@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from askpapers.domain import Paper
 from askpapers.evals.cases import Turn
@@ -26,9 +25,7 @@ from askpapers.metrics import answers, citations, retrieval
 from askpapers.metrics.answers import Embed
 from askpapers.metrics.facts import is_stated, key_fact_recall
 from askpapers.metrics.retrieval import Place
-
-if TYPE_CHECKING:
-    from askpapers.support import SupportJudge
+from askpapers.support import SupportJudge
 
 RIGHT_FACT_SHARE = 0.5
 """An answer counts as right for the risk-coverage curve from this share of its key facts on."""
@@ -38,12 +35,13 @@ CUTOFFS = (1, 3, 5, 10, 100)
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What scoring needs besides the case: the corpus, a judge, an embedder, the search depth."""
+    """What scoring needs besides the case: corpus, judge, embedder, and how deep is searched."""
 
     papers: Mapping[str, Paper]
     judge: SupportJudge | None = None
     embed: Embed | None = None
     depth: int = 10
+    searches: bool = True
 
 
 def _count_invalid(answer: AnswerRecord) -> int:
@@ -139,9 +137,13 @@ class _Row:
 def _score_answer(row: _Row, answer: AnswerRecord, output: OutputRecord, means: Means) -> None:
     turn, scores = row.turn, row.scores
     answered, abstained = answer.status == "answered", answer.status == "abstained"
+    # Where an abstract contradicts a false premise, saying so is as right as refusing.
+    corrected = answered and turn.is_false_premise and _states_enough(turn, answer)
+    if turn.is_false_premise:
+        scores["corrected"] = float(corrected)
     row.facts |= {
         "should_abstain": turn.should_abstain,
-        "abstained": abstained,
+        "abstained": abstained or corrected,
         "answerability": answer.answerability,
     }
     scores["forbidden"] = float(bool(answers.find_forbidden(_shown_text(answer), turn.forbidden)))
@@ -158,10 +160,10 @@ def _score_answer(row: _Row, answer: AnswerRecord, output: OutputRecord, means: 
     if answered:
         _score_shown(row, answer, means)
     _score_speed(scores, answer, output)
-    wrong = turn.should_abstain is True
+    wrong = turn.should_abstain is True and not corrected
     recall = scores.get("key_fact_recall")
-    if answered and turn.should_abstain is not None and (wrong or recall is not None):
-        row.facts["right"] = not wrong and (recall or 0.0) >= RIGHT_FACT_SHARE
+    if answered and turn.should_abstain is not None and (wrong or corrected or recall is not None):
+        row.facts["right"] = corrected or (not wrong and (recall or 0.0) >= RIGHT_FACT_SHARE)
     if abstained and turn.should_abstain is False:
         row.faults.append("abstains on an answerable question")
     if answered and wrong:
@@ -214,6 +216,10 @@ def _score_speed(scores: dict[str, float], answer: AnswerRecord, output: OutputR
             scores["tokens_per_second"] = speed
 
 
+def _states_enough(turn: Turn, answer: AnswerRecord) -> bool:
+    return (key_fact_recall(answer.text, turn.key_facts) or 0.0) >= RIGHT_FACT_SHARE
+
+
 def _score_expectation(row: _Row, output: OutputRecord) -> None:
     """Whether the turn was answered, abstained from or refused as the case demands."""
     status = "error" if output.error else output.answer.status if output.answer else None
@@ -221,6 +227,8 @@ def _score_expectation(row: _Row, output: OutputRecord) -> None:
         return
     expect = row.turn.expect
     met = status == expect or (expect == "any" and status != "error")
+    if row.scores.get("corrected") == 1.0:
+        met = True
     # A refusal has to be one of the program's own errors, not a crash.
     if expect == "error" and output.error is not None:
         met = output.error.exit_code is not None
@@ -229,7 +237,7 @@ def _score_expectation(row: _Row, output: OutputRecord) -> None:
         row.faults.append(f"expected {expect}, got {status}")
 
 
-def _mark_unscored(row: _Row, kind: SuiteKind, reason: str) -> None:
+def _mark_unscored(row: _Row, kind: SuiteKind, means: Means, reason: str) -> None:
     """An error is no zero: whatever the case would have been judged by is unscored."""
     if row.turn.expect == "error":
         return
@@ -239,11 +247,15 @@ def _mark_unscored(row: _Row, kind: SuiteKind, reason: str) -> None:
         names += ["answered_rate"] if row.turn.should_abstain is False else []
         names += ["key_fact_recall"] if row.turn.key_facts else []
         names += ["abstention_f1"] if row.turn.should_abstain is not None else []
-    if row.turn.grades:
-        names += ["recall@5", "recall@10", "ndcg@10", "mrr", "hit@1", "hit@5"]
-    if row.turn.evidence:
-        names += ["evidence@1", "evidence@3", "evidence@5"]
+    if means.searches:
+        names += list(score_search(row.turn, _NOTHING_FOUND, means.depth))
     row.unscored |= {name: reason for name in names if name not in row.scores}
+
+
+_NOTHING_FOUND = SearchRecord(
+    search_query="", paper_ids=(), titles=(), scores=(), evidence=(), answerability=0.0,
+    relevant_count=0,
+)  # fmt: skip
 
 
 def _choose_verdict(row: _Row, kind: SuiteKind, output: OutputRecord) -> RowVerdict:
@@ -282,11 +294,11 @@ def score_turn(
         if "search_s" in output.timings:
             row.scores["search_s"] = output.timings["search_s"]
     if kind == "answers":
-        _score_expectation(row, output)
         if output.answer is not None and output.answer.status != "error":
             _score_answer(row, output.answer, output, means)
+        _score_expectation(row, output)
     if output.error is not None:
-        _mark_unscored(row, kind, f"{output.error.type}: {output.error.message}")
+        _mark_unscored(row, kind, means, f"{output.error.type}: {output.error.message}")
     verdict = _choose_verdict(row, kind, output)
     return RowRecord(
         turn=number,

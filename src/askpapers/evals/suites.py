@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from askpapers.corpus import load_papers
 from askpapers.domain import Paper
 from askpapers.errors import NotFound, ResourceError, UsageError
 from askpapers.evals.cases import Case, CaseRecord, resolve_cases
@@ -238,9 +239,7 @@ def load_suite(
         )
     paths = tuple(find_folder(SEEDS) if one == SEEDS else home / one for one in record.corpus)
     if papers is None:
-        from askpapers.corpus import load_corpus
-
-        papers = load_corpus(paths).papers
+        papers, _ = load_papers(paths)
     corpus_digest = digest_corpus(papers)
     if record.corpus_digest and record.corpus_digest != corpus_digest:
         raise ResourceError(

@@ -13,9 +13,17 @@ from askpapers.evals.runs import Run
 from askpapers.metrics import calibration, classification
 from askpapers.metrics.calibration import CoveragePoint, ReliabilityBin
 from askpapers.metrics.registry import METRICS
-from askpapers.metrics.statistics import Estimate, Statistic, estimate_mean, estimate_statistic
+from askpapers.metrics.statistics import (
+    RESAMPLES,
+    Estimate,
+    Statistic,
+    estimate_mean,
+    estimate_ratio,
+    estimate_statistic,
+)
 
 _TAG_RESAMPLES = 1000
+_LOOPED_RESAMPLES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +71,27 @@ def _abstention(rows: Rows, which: str, seed: int, resamples: int) -> Estimate |
     clusters, (should, did) = _collect(rows, "should_abstain", "abstained")
     if not clusters:
         return None
-    wanted, given = np.asarray(should, bool), np.asarray(did, bool)
-
-    def statistic(index: NDArray[np.intp]) -> float | None:
-        labels, guesses = wanted[index], given[index]
-        both = int(np.count_nonzero(labels & guesses))
-        found, relevant = int(np.count_nonzero(guesses)), int(np.count_nonzero(labels))
-        confusion = classification.Confusion(
-            true_positive=both,
-            false_positive=found - both,
-            false_negative=relevant - both,
-            true_negative=labels.size - found - relevant + both,
-        )
-        value: float | None = getattr(confusion, which)
-        return value
-
-    unscored = sum("abstention_f1" in row.unscored for _, row in rows)
-    return estimate_statistic(
-        len(should), statistic, clusters=clusters, unscored=unscored, seed=seed, resamples=resamples
+    wanted, given = np.asarray(should), np.asarray(did)
+    below = {"precision": given, "recall": wanted, "f1": (wanted + given) / 2}[which]
+    return estimate_ratio(
+        (wanted * given).tolist(),
+        below.tolist(),
+        clusters=clusters,
+        unscored=sum("abstention_f1" in row.unscored for _, row in rows),
+        seed=seed,
+        resamples=resamples,
     )
 
 
 _POOLED: dict[str, Callable[[list[float], list[bool]], float | None]] = {
     "aurc": calibration.area_under_risk_coverage,
     "ece": calibration.expected_calibration_error,
-    "brier": calibration.brier_score,
     "answerability_auroc": lambda scores, labels: classification.auroc(labels, scores),
 }
 
 
 def _pooled(rows: Rows, name: str, seed: int, resamples: int) -> Estimate | None:
     """A measure over all rows at once, or `None` where it does not apply."""
-    if name.startswith("abstention_"):
-        return _abstention(rows, name.removeprefix("abstention_"), seed, resamples)
     facts = ("answerability", "right") if name == "aurc" else ("answerability", "should_abstain")
     clusters, (confidence, outcome) = _collect(rows, *facts)
     if not clusters:
@@ -104,37 +100,49 @@ def _pooled(rows: Rows, name: str, seed: int, resamples: int) -> Estimate | None
     good = np.asarray(outcome, bool)
     if name != "aurc":
         good = ~good
+    if name == "brier":
+        errors = (chances - good) ** 2
+        return estimate_mean(errors.tolist(), clusters=clusters, seed=seed, resamples=resamples)
     measure = _POOLED[name]
 
     def statistic(index: NDArray[np.intp]) -> float | None:
         return measure(chances[index].tolist(), good[index].tolist())
 
     return estimate_statistic(
-        len(clusters), statistic, clusters=clusters, seed=seed, resamples=resamples
+        len(clusters), statistic, clusters=clusters, seed=seed, resamples=_LOOPED_RESAMPLES
     )
 
 
 def _median(values: list[float], clusters: list[str], seed: int) -> Estimate:
     column = np.asarray(values)
     median: Statistic = lambda index: float(np.median(column[index]))  # noqa: E731
-    return estimate_statistic(len(values), median, clusters=clusters, seed=seed, resamples=500)
+    return estimate_statistic(
+        len(values), median, clusters=clusters, seed=seed, resamples=_LOOPED_RESAMPLES
+    )
 
 
-def summarise_rows(rows: Rows, *, seed: int, resamples: int = 2000) -> dict[str, Estimate]:
+def summarise_rows(
+    rows: Rows, *, seed: int, resamples: int = RESAMPLES, pooled: bool = True
+) -> dict[str, Estimate]:
     """Every measure that applies to the rows.
 
     Means are over judged rows: rows on which the measure applied and could be computed. Those on
-    which it could not are counted beside, and are neither zeros nor left unsaid.
+    which it could not are counted beside, and are neither zeros nor left unsaid. `pooled` adds
+    medians, calibration and risk-coverage, slow to resample and too much for small groups.
     """
     made: dict[str, Estimate] = {}
     for name, metric in METRICS.items():
         estimate: Estimate | None
-        if metric.pooling == "pooled":
-            estimate = _pooled(rows, name, seed, resamples)
+        if name.startswith("abstention_"):
+            estimate = _abstention(rows, name.removeprefix("abstention_"), seed, resamples)
+        elif metric.pooling == "pooled":
+            estimate = _pooled(rows, name, seed, resamples) if pooled else None
         else:
             judged = [(cluster, row) for cluster, row in rows if name in row.scores]
             unscored = sum(name in row.unscored for _, row in rows)
             if not judged and not unscored:
+                continue
+            if metric.pooling == "median" and not pooled:
                 continue
             values = [row.scores[name] for _, row in judged]
             clusters = [cluster for cluster, _ in judged]
@@ -177,6 +185,7 @@ def summarise(run: Run) -> Summary:
                 list_rows([case for case in run.cases if tag in case.tags]),
                 seed=seed,
                 resamples=_TAG_RESAMPLES,
+                pooled=False,
             )
             for tag in tags
         },

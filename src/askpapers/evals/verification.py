@@ -7,16 +7,13 @@ paper than its number does, proves nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from askpapers.domain import Paper
 from askpapers.evals.records import AnswerRecord, JudgementRecord, SentenceRecord
 from askpapers.metrics import answers, citations
 from askpapers.metrics.citations import CitedSentence
 from askpapers.metrics.hallucinations import KINDS, find_hallucinations
-
-if TYPE_CHECKING:
-    from askpapers.support import Judgement, SupportJudge
+from askpapers.support import Judgement, SupportJudge
 
 _Pair = tuple[str, tuple[str, ...]]
 

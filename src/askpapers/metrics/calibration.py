@@ -65,20 +65,19 @@ def reliability_bins(
     chances, truth = _check(probabilities, outcomes)
     edges = np.linspace(0.0, 1.0, bins + 1)
     place = np.clip(np.searchsorted(edges, chances, side="left") - 1, 0, bins - 1)
-    made = []
-    for index in range(bins):
-        inside = place == index
-        if inside.any():
-            made.append(
-                ReliabilityBin(
-                    low=float(edges[index]),
-                    high=float(edges[index + 1]),
-                    count=int(inside.sum()),
-                    confidence=float(chances[inside].mean()),
-                    accuracy=float(truth[inside].mean()),
-                )
-            )
-    return tuple(made)
+    counts = np.bincount(place, minlength=bins)
+    stated = np.bincount(place, weights=chances, minlength=bins)
+    came_true = np.bincount(place, weights=truth, minlength=bins)
+    return tuple(
+        ReliabilityBin(
+            low=float(edges[index]),
+            high=float(edges[index + 1]),
+            count=int(counts[index]),
+            confidence=float(stated[index] / counts[index]),
+            accuracy=float(came_true[index] / counts[index]),
+        )
+        for index in np.flatnonzero(counts)
+    )
 
 
 def expected_calibration_error(

@@ -105,10 +105,12 @@ def _metrics() -> tuple[Metric, ...]:
     add("answers", "expectation", "answered, abstained or refused as the case demands")
 
     add("abstention", "answered_rate", "share of the answerable questions that were answered")
+    text = "false premises that the answer corrects by what an abstract says"
+    add("abstention", "corrected", text)
     selective = "El-Yaniv and Wiener (JMLR 2010)"
     pooled: tuple[tuple[str, str, str, Better], ...] = (
         ("abstention_precision", "share of the abstentions that were right", here, "higher"),
-        ("abstention_recall", "share of the unanswerable that were refused", here, "higher"),
+        ("abstention_recall", "share of the unanswerable refused or corrected", here, "higher"),
         ("abstention_f1", "2TP / (2TP + FP + FN), abstaining being positive", here, "higher"),
         ("aurc", "mean share of wrong answers over the coverages reached", selective, "lower"),
         ("ece", "distance of the stated from the true share of answerable", "Guo 2017", "lower"),

@@ -106,6 +106,45 @@ def estimate_mean(
     return Estimate(mean, low, high, int(rows.size), unscored, int(sums.size))
 
 
+def estimate_ratio(
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    unscored: int = 0,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Sum over sum (precision, recall, F1 as 2TP / (2TP + FP + FN)), with its interval.
+
+    Samples whose denominator is zero are left out of the interval.
+
+    Args:
+        numerators: One value a row.
+        denominators: One value a row, not negative.
+        clusters: The cluster of every row; without, every row is its own.
+        unscored: Rows that could not be judged, carried along to be shown.
+        seed: Seed of the resampling.
+        resamples: How many samples to draw.
+
+    Returns:
+        The estimate; its value is `None` when the denominators are all zero.
+    """
+    above = np.asarray(numerators, dtype=np.float64)
+    below = np.asarray(denominators, dtype=np.float64)
+    if above.shape != below.shape:
+        raise ValueError(f"{above.size} numerators but {below.size} denominators")
+    if not below.sum():
+        return Estimate(None, None, None, int(above.size), unscored)
+    group = _group(clusters, above.size)
+    tops, bottoms = np.bincount(group, weights=above), np.bincount(group, weights=below)
+    chosen = np.random.default_rng(seed).integers(0, tops.size, size=(resamples, tops.size))
+    top, bottom = tops[chosen].sum(axis=1), bottoms[chosen].sum(axis=1)
+    value = float(above.sum() / below.sum())
+    low, high = _percentiles(top[bottom > 0] / bottom[bottom > 0])
+    return Estimate(value, low, high, int(above.size), unscored, int(tops.size))
+
+
 def estimate_statistic(
     n: int,
     statistic: Statistic,
@@ -137,10 +176,12 @@ def estimate_statistic(
     order = np.argsort(group, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(group))[:-1])
     generator = np.random.default_rng(seed)
+    is_single = len(members) == n
     drawn = []
     for _ in range(resamples):
         chosen = generator.integers(0, len(members), size=len(members))
-        again = statistic(np.concatenate([members[index] for index in chosen]))
+        rows = chosen if is_single else np.concatenate([members[index] for index in chosen])
+        again = statistic(rows)
         if again is not None:
             drawn.append(again)
     low, high = _percentiles(np.asarray(drawn)) if drawn else (value, value)
