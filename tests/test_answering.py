@@ -1,14 +1,6 @@
 """Composition: what is verified, retried, replaced, dropped, counted and shown."""
 
 import pytest
-from fakes import (
-    ScriptedGenerator,
-    ScriptedSearcher,
-    WordJudge,
-    evidence_of,
-    made_paper,
-    made_result,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +18,14 @@ from askpapers.errors import UsageError
 from askpapers.generation import Sampling
 from askpapers.prompts import load_prompt
 from askpapers.writing import Writer
+from fakes import (
+    ScriptedGenerator,
+    ScriptedSearcher,
+    WordJudge,
+    evidence_of,
+    made_paper,
+    made_result,
+)
 
 KERNEL = made_paper(
     "p1",
@@ -225,7 +225,7 @@ def test_a_checked_question_is_plain(question):
     checked.encode("utf-8")
 
 
-words = st.lists(st.sampled_from("it takes 77 gpu hours is fast wins 9 days".split()), min_size=1)
+words = st.lists(st.sampled_from(["it", "takes", "77", "gpu", "hours", "is", "fast", "wins", "9", "days"]), min_size=1)
 sentences = st.builds(lambda ws, n: f"{' '.join(ws)} [{n}].", words, st.integers(1, 2))
 
 

@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from fakes import evidence_of, made_paper, made_result
 
 from askpapers import contract
 from askpapers.domain import Answer, Citation, Listing, Sentence, Source, Timings, Usage
 from askpapers.errors import CorpusError
+from fakes import evidence_of, made_paper, made_result
 
 PAPER = made_paper("p1", "T", "A b. C d.", listings=(Listing("f.txt", 3), Listing("g.txt", 9)))
 EVIDENCE = evidence_of(PAPER, "C d.")

@@ -33,7 +33,7 @@ def verify_draft(
         judge: decides.
     """
     cited = [e for e in shown if e.paper_id in cited_ids]
-    groups = [(e,) for e in cited]
+    groups: list[tuple[Evidence, ...]] = [(e,) for e in cited]
     if len(cited) > 1:
         groups.append(tuple(cited))
     groups += [(e,) for e in shown if e.paper_id not in cited_ids]

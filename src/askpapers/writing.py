@@ -7,7 +7,13 @@ from collections.abc import Generator as Pieces
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from askpapers.citations import Draft, build_grammar, escape_brackets, read_drafts
+from askpapers.citations import (
+    Draft,
+    build_grammar,
+    escape_brackets,
+    find_figures,
+    read_drafts,
+)
 from askpapers.domain import Dropped, Evidence, Paper
 from askpapers.errors import UsageError
 from askpapers.generation import Generator, Message, Sampling
@@ -56,12 +62,14 @@ class Meter:
 class Brief:
     """What the model is shown: the rendered prompt and the sentences in it.
 
-    `papers` maps the prompt's own numbers (1, 2, … in the order shown) to paper ids.
+    `papers` maps the prompt's own numbers (1, 2, … in the order shown) to paper ids; `figures`
+    are the only ones that may be written.
     """
 
     prompt: str
     shown: tuple[Evidence, ...]
     papers: Mapping[int, str]
+    figures: frozenset[str]
     dropped: tuple[Dropped, ...]
 
     def ids_of(self, draft: Draft) -> set[str]:
@@ -106,7 +114,8 @@ def prepare_brief(
     ids = list(dict.fromkeys(e.paper_id for e in units))
     if writer.whole_abstracts:
         units = [e for paper_id in ids for e in _all_sentences(papers[paper_id], units)]
-    return Brief(prompt, tuple(units), dict(enumerate(ids, 1)), tuple(dropped))
+    figures = find_figures([*(e.quote for e in units), *(papers[i].title for i in ids)])
+    return Brief(prompt, tuple(units), dict(enumerate(ids, 1)), figures, tuple(dropped))
 
 
 def write_drafts(
@@ -126,7 +135,7 @@ def write_drafts(
     if attempt:
         warmer = max(sampling.temperature, _RETRY_TEMPERATURE)
         sampling = replace(sampling, temperature=warmer, seed=sampling.seed + attempt)
-    grammar = build_grammar(list(brief.papers), max_sentences=remaining)
+    grammar = build_grammar(list(brief.papers), max_sentences=remaining, figures=brief.figures)
     text, complete = "", 0
     prompt = brief.prompt + accepted
     for piece in writer.generator.write(prompt, grammar=grammar, sampling=sampling):

@@ -75,7 +75,8 @@ def main() -> None:
         if debug:
             raise
         reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-        where = f" ({exc.filename})" if getattr(exc, "filename", None) else ""
+        name = getattr(exc, "filename", None)
+        where = f" ({name})" if name else ""
         _print_error(StorageFailed(f"The machine refused: {reason}{where}."))
         sys.exit(StorageFailed.exit_code)
 

@@ -48,33 +48,42 @@ def bold(text: str) -> str:
     return f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text
 
 
-def make_progress() -> Progress:
-    """Return a progress callable: a bar on a terminal, one line per new label elsewhere."""
-    state = {"label": "", "started": 0.0, "shown": 0.0}
+class ProgressLine:
+    """Shows (done, total, label): a line that renews itself on a terminal, labels elsewhere."""
 
-    def show(done: int, total: int, label: str) -> None:
+    def __init__(self) -> None:
+        self._label = ""
+        self._started = 0.0
+        self._shown = 0.0
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        """Show how far a step is; total is 0 while unknown."""
         now = time.monotonic()
-        if label != state["label"]:
-            if state["label"] and sys.stderr.isatty():
+        live = sys.stderr.isatty()
+        step = label.partition(",")[0]
+        if step != self._label:
+            if self._label and live:
                 print(file=sys.stderr)
-            state.update(label=label, started=now, shown=0.0)
-            if not sys.stderr.isatty():
-                say(f"{label} …")
+            self._label, self._started, self._shown = step, now, 0.0
+            if not live:
+                say(f"{step} …")
         finished = bool(total) and done >= total
-        if not sys.stderr.isatty() or (
-            now - float(state["shown"]) < _REFRESH_SECONDS and not finished
-        ):
+        if not live or (now - self._shown < _REFRESH_SECONDS and not finished):
             return
-        state["shown"] = now
-        elapsed = now - float(state["started"])
-        left = elapsed * (total - done) / done if done and total else 0.0
-        amount = f"{done:,} of {total:,}" if total else f"{done:,}"
-        line = f"{label}: {amount}" + (f", about {left:.0f} s left" if left >= 1 else "")
+        self._shown = now
+        amount = f"{done:,} of {total:,}" if total else f"{done:,}" if done else "…"
+        left = (now - self._started) * (total - done) / done if done and total else 0.0
+        line = f"{label}: {amount}"
+        if left >= 1 and "left" not in label:
+            line += f", about {left:.0f} s left"
         print(f"\r\033[K{line}", end="\n" if finished else "", file=sys.stderr, flush=True)
         if finished:
-            state["label"] = ""
+            self._label = ""
 
-    return show
+
+def make_progress() -> Progress:
+    """Return what shows progress on stderr."""
+    return ProgressLine()
 
 
 def render_written(sentence: Sentence) -> str:
