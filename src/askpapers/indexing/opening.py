@@ -145,6 +145,20 @@ class Index:
             for i, span in enumerate(layout.spans(kind))
         ]
 
+    def centres(self, paper_ids: Sequence[str]) -> np.ndarray:
+        """Return the middle of each paper's passages: float32 (n, d), unit length or zero.
+
+        Raises:
+            KeyError: a paper is not in the index.
+        """
+        means = np.zeros((len(paper_ids), self._vectors.rows.shape[1]), dtype=np.float32)
+        for row, paper_id in enumerate(paper_ids):
+            rows = self._table.layout(paper_id).rows("passages")
+            if rows:
+                means[row] = self._vectors.rows[rows.start : rows.stop].mean(axis=0)
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        return np.asarray(means / np.maximum(lengths, 1e-12), dtype=np.float32)
+
     def check(self) -> None:
         """Check what can be checked at every opening: files, counts, known answers.
 

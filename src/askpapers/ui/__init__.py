@@ -1,9 +1,12 @@
 """`askpapers ui`: the page, in Gradio.
 
 serving      socket, waiting page, server, who may reach it
-page         components and their wiring    desk        what the ask tab does
+page         the tabs in Gradio             ask_tab     components of the ask tab
+other_tabs   corpus and evals in Gradio     desk        what the ask tab does
+shelf        what the corpus tab does       mapping     the map of papers
+bench        what the evals tab does        talks       conversations, saved
 asking       one question as frames         turnstile   the queue for the model
-talks        conversations, saved           readiness   what is loaded already
+readiness    what is loaded already
 answers      HTML of the conversation       proof       HTML of the evidence
 exporting    conversations as files         feedback    thumbs with a reason
 """

@@ -23,6 +23,15 @@
       const box = document.querySelector("#ap-question textarea");
       if (box) box.focus();
     },
+    focusPaper() {
+      // Wait for the region to be drawn, or for the other tab to come up.
+      setTimeout(() => {
+        const asked = document.querySelector("#ap-question textarea");
+        const target = asked && asked.offsetParent ? asked : $("ap-opened");
+        target?.focus();
+        target?.scrollIntoView({ block: "center" });
+      }, 150);
+    },
     save(file) {
       if (!file || !file.name) return;
       const url = URL.createObjectURL(new Blob([file.text], { type: file.type }));
@@ -109,7 +118,8 @@
     setTimeout(() => (button.textContent = label), 1500);
   }
 
-  const send = (action, data) => bridge && bridge.trigger("submit", { action, ...data });
+  // Gradio must see two actions as two events, whatever was sent before.
+  const send = (action, data) => bridge && bridge.trigger(data.event || "submit", { ...data, action });
 
   document.addEventListener("click", (event) => {
     const followed = event.target.closest("[data-goto]");

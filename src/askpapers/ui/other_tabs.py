@@ -1,0 +1,137 @@
+"""The corpus tab and the evals tab in Gradio, wired to the shelf and the bench.
+
+Without `from __future__ import annotations`, as in `ask_tab`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from askpapers.ui.ask_tab import MAX_LISTED_PAPERS, AskTab
+from askpapers.ui.bench import Bench
+from askpapers.ui.desk import Desk
+from askpapers.ui.shelf import ORDERS, SUFFIXES, Shelf
+
+_OPENED = "() => { window.askpapers.focusPaper(); }"
+_NOT_READY = '<p class="ap-empty">The index is still being opened.</p>'
+
+
+def make_corpus_tab(shelf: Shelf, desk: Desk, ask_tab: AskTab, tab: Any, tabs: Any) -> None:
+    """Put the tab into the `gradio.Blocks` that is being built."""
+    import gradio as gr
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    with gr.Row(elem_id="ap-corpus-tools"):
+        search = gr.Textbox(
+            label="Find papers", placeholder="words of the title or abstract", max_lines=1
+        )
+        order = gr.Dropdown(list(ORDERS), value="Newest first", label="Order")
+        files = gr.Dropdown([], label="Only from these files", multiselect=True)
+    table_html = gr.HTML(elem_id="ap-table", apply_default_css=False)
+    paper_html = gr.HTML(elem_id="ap-paper", apply_default_css=False)
+    with gr.Accordion("Map of the papers", open=True, elem_id="ap-map-fold"):
+        map_html = gr.HTML(elem_id="ap-map", apply_default_css=False)
+    with gr.Accordion("Add papers", open=True):
+        upload = gr.File(
+            label="Drop saved pages or lists of papers here",
+            file_count="multiple",
+            file_types=list(SUFFIXES),
+            elem_id="ap-upload",
+            height=140,
+        )
+        added_html = gr.HTML(elem_id="ap-added", apply_default_css=False)
+
+    def draw_table(words: str, by: str, chosen: list[str] | None) -> str:
+        if not desk.readiness.can_search:
+            return _NOT_READY
+        return shelf.render_table(words or "", by, chosen or [])
+
+    def draw_map(secret: str) -> str:
+        if not desk.readiness.can_search:
+            return _NOT_READY
+        turns = desk.talks.open(secret).turns
+        used = turns[-1].answer.sources if turns else ()
+        return shelf.render_map({source.paper_id for source in used if source.cited})
+
+    def list_files() -> Any:
+        return gr.Dropdown(choices=desk.find_files())
+
+    def list_papers() -> Any:
+        papers = desk.papers()
+        if len(papers) > MAX_LISTED_PAPERS:
+            return gr.skip()
+        return gr.Dropdown(choices=[(paper.title, i) for i, paper in papers.items()])
+
+    def act(data: gr.EventData) -> tuple[Any, ...]:
+        payload = dict(data._data or {})
+        paper_id = str(payload.get("paper", ""))
+        if paper_id not in desk.papers():
+            raise gr.Error("This paper is no longer in the index.", print_exception=False)
+        if payload.get("action") == "about":
+            return gr.skip(), gr.Dropdown(value=[paper_id]), gr.Tabs(selected="ask")
+        return shelf.render_paper(paper_id), gr.skip(), gr.skip()
+
+    def add(paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
+        rest = (gr.skip(),) * 4
+        try:
+            for news in shelf.add(paths or []):
+                yield (news, gr.skip(), *rest)
+        finally:
+            for path in paths or []:
+                Path(path).unlink(missing_ok=True)
+        yield (
+            gr.skip(),
+            None,
+            shelf.render_table("", "Newest first", []),
+            list_files(),
+            list_files(),
+            list_papers(),
+        )
+
+    opened = tab.select(draw_table, [search, order, files], [table_html], **quiet)
+    opened.then(list_files, None, [files], **quiet).then(
+        draw_map, [ask_tab.token], [map_html], **quiet
+    )
+    gr.on(
+        [search.change, order.change, files.change],
+        draw_table,
+        [search, order, files],
+        [table_html],
+        trigger_mode="always_last",
+        **quiet,
+    )
+    chosen = ask_tab.bridge.select(act, None, [paper_html, ask_tab.papers, tabs], **quiet)
+    chosen.success(None, None, None, js=_OPENED)
+    upload.upload(
+        add,
+        [upload],
+        [added_html, upload, table_html, files, ask_tab.files, ask_tab.papers],
+        concurrency_limit=1,
+        **quiet,
+    )
+
+
+def make_evals_tab(bench: Bench, tab: Any) -> None:
+    """Put the tab into the `gradio.Blocks` that is being built."""
+    import gradio as gr
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    with gr.Row(elem_id="ap-evals-tools"):
+        first = gr.Dropdown([], label="Run")
+        second = gr.Dropdown([], label="Compare with (an earlier run)")
+    run_html = gr.HTML(elem_id="ap-run", apply_default_css=False)
+
+    def show(name: str | None, other: str | None) -> str:
+        return bench.render_comparison(other, name) if other else bench.render_run(name)
+
+    def list_runs(name: str | None) -> tuple[Any, ...]:
+        names = bench.names()
+        chosen = name if name in names else (names[0] if names else None)
+        return (
+            gr.Dropdown(choices=names, value=chosen),
+            gr.Dropdown(choices=["", *names]),
+            bench.render_run(chosen),
+        )
+
+    tab.select(list_runs, [first], [first, second, run_html], **quiet)
+    gr.on([first.input, second.input], show, [first, second], [run_html], **quiet)
