@@ -8,6 +8,8 @@ module as cosines, larger is better; Chroma's distances do not.
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,10 @@ _HNSW = {
     # write a graph of a million items a thousand times.
     "sync_threshold": 50_000,
 }
+_CHECKED_BYTES = 128 * 2**20
+"""An SQLite file up to this size is checked page by page at opening."""
+
+_ALMOST_FULL_BYTES = 256 * 1024
 _FINGERPRINT = "askpapers_fingerprint"
 _DISK_FULL = ("disk is full", "no space left", "code: 13", "os error 28")
 _READ_ONLY = (
@@ -58,7 +64,7 @@ class ChromaStore:
             StorageFailed: the folder cannot be written, or the disk is full.
         """
         folder.mkdir(parents=True)
-        with _translated(folder):
+        with _translated(folder, writing=True):
             client = _connect(folder)
             collections = {
                 kind: client.create_collection(
@@ -80,8 +86,7 @@ class ChromaStore:
             IndexMismatch: it was made under another fingerprint.
             StorageFailed: the folder cannot be written (Chroma writes a lock when it reads).
         """
-        if not (folder / "chroma.sqlite3").is_file():
-            raise IndexDamaged(f"There is no vector index in {str(folder)!r}.")
+        _check_database(folder / "chroma.sqlite3")
         with _translated(folder):
             client = _connect(folder)
             collections = {
@@ -124,7 +129,7 @@ class ChromaStore:
         """
         if len(ids):
             self._last[kind] = ids[-1], np.array(vectors[-1], dtype=np.float32)
-        with _translated(self.folder):
+        with _translated(self.folder, writing=True):
             step = min(int(self._client.get_max_batch_size()), 2000)
             for start in range(0, len(ids), step):
                 self._collections[kind].upsert(
@@ -142,7 +147,7 @@ class ChromaStore:
         Raises:
             StorageFailed: the disk is full or the folder cannot be written.
         """
-        with _translated(self.folder):
+        with _translated(self.folder, writing=True):
             for collection in self._collections.values():
                 collection.modify(configuration={"hnsw": {"sync_threshold": 2, "batch_size": 2}})
             self._client.close()
@@ -217,12 +222,12 @@ def _connect(folder: Path) -> Any:
 
 
 @contextmanager
-def _translated(folder: Path) -> Iterator[None]:
+def _translated(folder: Path, *, writing: bool = False) -> Iterator[None]:
     """Turn what Chroma raises over its files into this program's errors.
 
     Chroma's binding reports a full disk, a read-only folder and corrupt files alike, as
-    InternalError with the text of the cause, and panics (a BaseException) over some corrupt
-    ones.
+    InternalError with a text that may or may not tell the cause, and panics (a BaseException)
+    over some corrupt ones. What goes wrong while a new store is written is never its files.
     """
     try:
         yield
@@ -236,7 +241,7 @@ def _translated(folder: Path) -> Iterator[None]:
             raise
         cause = str(exc).splitlines()[0][:200] if str(exc) else kind.__name__
         lowered = cause.casefold()
-        if any(sign in lowered for sign in _DISK_FULL):
+        if any(sign in lowered for sign in _DISK_FULL) or _is_full(folder):
             raise StorageFailed(
                 f"The disk that holds {str(folder)!r} is full.",
                 hint="free some space, or set ASKPAPERS_HOME to a folder on another disk",
@@ -246,4 +251,49 @@ def _translated(folder: Path) -> Iterator[None]:
                 f"The vector index in {str(folder)!r} cannot be written, "
                 "which Chroma needs even to read it."
             ) from exc
+        if writing:
+            raise StorageFailed(
+                f"The vector index in {str(folder)!r} cannot be written: {cause}."
+            ) from exc
         raise IndexDamaged(f"The vector index in {str(folder)!r} is damaged: {cause}.") from exc
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _ALMOST_FULL_BYTES
+    except OSError:
+        return False
+
+
+def _check_database(path: Path) -> None:
+    """Refuse an SQLite file that is not whole: Chroma may wait on one for minutes.
+
+    Raises:
+        IndexDamaged: it is missing, cut short, or malformed.
+    """
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(100)
+        size = path.stat().st_size
+    except OSError as exc:
+        raise IndexDamaged(f"There is no vector index in {str(path.parent)!r}.") from exc
+    # SQLite file format, section 1.3: page size at 16, pages at 28; 1 stands for 65536.
+    page = int.from_bytes(header[16:18], "big")
+    page = 65_536 if page == 1 else page
+    pages = int.from_bytes(header[28:32], "big")
+    whole = header.startswith(b"SQLite format 3\0") and page and size == page * pages
+    fault = None if whole else "its size is not what its header says"
+    if whole and size <= _CHECKED_BYTES:
+        try:
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            try:
+                said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            finally:
+                connection.close()
+            fault = None if said == "ok" else str(said)
+        except sqlite3.OperationalError:
+            fault = None  # locked by a reader that is opening it: no sign of damage
+        except sqlite3.DatabaseError as exc:
+            fault = str(exc)
+    if fault:
+        raise IndexDamaged(f"The vector index in {str(path.parent)!r} is damaged: {fault}.")
