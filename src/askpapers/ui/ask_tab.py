@@ -177,16 +177,22 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
             live = render_live(Frame(Ask(""), error=exc), len(talk.turns) + 1)
             yield (*kept, *update(View(live=live, status=exc.message)))
 
-    def poll() -> tuple[Any, ...]:
+    def poll(secret: str) -> tuple[Any, ...]:
         ready = desk.readiness
-        listed: Any = gr.skip()
-        named: Any = gr.skip()
+        is_done = ready.is_done
+        listed = named = welcome = state = gr.skip()
         if ready.can_search:
             found = desk.papers()
             if len(found) <= MAX_LISTED_PAPERS:
                 listed = gr.Dropdown(choices=[(p.title, i) for i, p in found.items()])
             named = gr.Dropdown(choices=desk.find_files())
-        return escape(ready.text), gr.Timer(active=not ready.is_done), listed, named
+        talk = desk.talks.open(secret) if secret else None
+        if talk is not None and not talk.busy.locked():
+            state = escape(ready.text)
+            if ready.can_search:
+                # What was opened before the papers were there is drawn again with them.
+                welcome = desk.show(talk).talk
+        return state, gr.Timer(active=not is_done), listed, named, welcome
 
     def export_now(secret: str, label: str) -> dict[str, str]:
         try:
@@ -211,7 +217,7 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
     hi.then(None, [token_box], None, js=_KEEP)
     renewed = new.click(hello, [token_box], [token, token_box, *regions], js=_NEW, **quiet)
     renewed.then(None, [token_box], None, js=_KEEP).then(None, None, None, js=_FOCUS)
-    timer.tick(poll, None, [status_html, timer, papers, files], **quiet)
+    timer.tick(poll, [token], [status_html, timer, papers, files, talk_html], **quiet)
     saved = save.click(export_now, [token, export], [file_box], **quiet)
     saved.success(None, [file_box], None, js=_SAVE)
     return AskTab(bridge, papers, files, token)
