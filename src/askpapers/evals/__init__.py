@@ -13,6 +13,8 @@ judge_sets   the human-labelled sets that judges are measured on
 
 from askpapers.evals.comparing import Comparison, compare
 from askpapers.evals.gates import Gate, check_gate, parse_gate
+from askpapers.evals.importers import import_suite
+from askpapers.evals.judging import JudgeReport, judge_report
 from askpapers.evals.runner import Progress, run_suite
 from askpapers.evals.runs import Run, find_runs, load_run
 from askpapers.evals.suites import Suite, SuiteSummary, list_suites, load_suite
@@ -22,6 +24,7 @@ from askpapers.evals.sweeps import parse_sweep
 __all__ = [
     "Comparison",
     "Gate",
+    "JudgeReport",
     "Progress",
     "Run",
     "Suite",
@@ -30,6 +33,8 @@ __all__ = [
     "check_gate",
     "compare",
     "find_runs",
+    "import_suite",
+    "judge_report",
     "list_suites",
     "load_run",
     "load_suite",

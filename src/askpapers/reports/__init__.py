@@ -16,14 +16,16 @@ from pathlib import Path
 
 from askpapers.errors import StorageFailed, UsageError
 from askpapers.evals.comparing import Comparison
+from askpapers.evals.judging import JudgeReport
 from askpapers.evals.runs import Run
 from askpapers.evals.summary import Summary, summarise
 from askpapers.reports.html import write_diff_html, write_run_html
+from askpapers.reports.judges import JUDGE_FORMATS
 from askpapers.reports.junit import write_junit
 from askpapers.reports.markdown import write_diff_markdown, write_run_markdown
 from askpapers.reports.table import write_diff_table, write_run_table
 
-__all__ = ["write_diff", "write_report"]
+__all__ = ["write_diff", "write_judge_report", "write_report"]
 
 
 def _write_run_json(run: Run, summary: Summary) -> str:
@@ -134,3 +136,24 @@ def write_diff(comparison: Comparison, *, format: str = "table", out: Path | Non
     """
     _check_format(format, _DIFF_FORMATS)
     return _save(_DIFF_FORMATS[format](comparison), out)
+
+
+def write_judge_report(
+    report: JudgeReport, *, format: str = "table", out: Path | None = None
+) -> str:
+    """A measured judge as a report.
+
+    Args:
+        report: The figures.
+        format: table, html, markdown or json.
+        out: Also written to this file.
+
+    Returns:
+        The report.
+
+    Raises:
+        UsageError: there is no such format.
+        StorageFailed: the file cannot be written.
+    """
+    _check_format(format, JUDGE_FORMATS)
+    return _save(JUDGE_FORMATS[format](report), out)
