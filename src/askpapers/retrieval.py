@@ -20,11 +20,13 @@ from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader
 from askpapers.evidence import (
     Calibration,
+    Choice,
     Policy,
     ReadPaper,
     choose_evidence,
     count_relevant,
     estimate_answerability,
+    weigh_sentences,
 )
 from askpapers.fusion import FEATURES, Fusion
 from askpapers.lexical import LexicalIndex
@@ -256,31 +258,26 @@ class Retriever:
         final = self._fusion.score_read(ranked[:count], readings)
         order = [int(i) for i in np.argsort(-final, kind="stable")]
         top = float(final[order[0]])
+        # Only papers that are returned may give evidence: an answer cites what it lists.
         chosen_from = [
-            ReadPaper(papers[i].paper_id, readings[i], prior=float(final[i]) - top) for i in order
+            ReadPaper(papers[i].paper_id, readings[i], prior=float(final[i]) - top)
+            for i in order[:limit]
         ]
+        place = {paper.paper_id: i for i, paper in enumerate(papers)}
         evidence: dict[str, list[Evidence]] = {}
-        for i in order:
-            scored = sorted(
-                zip(spans[i], readings[i].sentences, strict=True), key=lambda pair: -pair[1]
-            )
-            evidence[papers[i].paper_id] = [
-                _evidence(papers[i], span, score) for span, score in scored[:_SENTENCES_PER_HIT]
-            ]
+        for choice in weigh_sentences(chosen_from, self._policy):
+            own = evidence.setdefault(choice.paper_id, [])
+            if len(own) < _SENTENCES_PER_HIT:
+                own.append(self._quote(papers, spans, place[choice.paper_id], choice))
         ordered = [papers[i].paper_id for i in order] + list(ids[count:])
         scores = [float(final[i]) for i in order]
         floor = scores[-1] - (ranked[count - 1] if count else 0.0)
         scores += [
             floor + score for score in ranked[count:]
         ]  # unread papers keep their order below
-        place = {paper.paper_id: i for i, paper in enumerate(papers)}
         chosen = tuple(
-            _evidence(
-                papers[place[c.paper_id]],
-                spans[place[c.paper_id]][c.sentence],
-                readings[place[c.paper_id]].sentences[c.sentence],
-            )
-            for c in choose_evidence(chosen_from, self._policy)
+            self._quote(papers, spans, place[choice.paper_id], choice)
+            for choice in choose_evidence(chosen_from, self._policy)
         )
         return SearchResult(
             query=query,
@@ -290,6 +287,12 @@ class Retriever:
             relevant_count=count_relevant(chosen_from, self._calibration),
             seconds=time.perf_counter() - started,
         )
+
+    @staticmethod
+    def _quote(
+        papers: Sequence[Paper], spans: Sequence[Sequence[Span]], place: int, choice: Choice
+    ) -> Evidence:
+        return _evidence(papers[place], spans[place][choice.sentence], choice.score)
 
     def _best_sentences(
         self, candidates: Candidates, ids: Sequence[str]
