@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from askpapers.corpus.dates import make_date, parse_date
 from askpapers.corpus.entries import Entry, Rejected
+from askpapers.corpus.repair import shorten
 
 _MAX_ENTRY_CHARS = 2**20
 _BIBTEX_START = re.compile(r"\s*@\s*([A-Za-z]+)\s*[{(]")
@@ -77,10 +79,12 @@ def _split(lines: Iterable[tuple[int, str]], starts: Any) -> Iterator[tuple[int,
 def _read_bibtex(strings: list[str], text: str, file: str, line: int) -> Entry | Rejected:
     from bibtexparser.entrypoint import parse_string
 
+    # It reports every syntax error to the log as well, from where it would reach the terminal.
+    logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)
     library = parse_string("\n".join([*strings, text]))
     if not library.entries:
-        why = library.failed_blocks[0].error if library.failed_blocks else "no entry in it"
-        return Rejected(file, line, f"is not BibTeX: {str(why).splitlines()[0][:200]}")
+        why = str(library.failed_blocks[0].error).strip() if library.failed_blocks else ""
+        return Rejected(file, line, f"is not BibTeX: {shorten(why or 'no whole entry', 120)}")
     entry = library.entries[0]
     fields = {key.casefold(): str(field.value) for key, field in entry.fields_dict.items()}
     names = re.split(r"\s+and\s+", fields.get("author", "").strip())

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler, feature_namespaces
-from xml.sax.xmlreader import Locator
 
 from askpapers.corpus.dates import make_date, parse_date
 from askpapers.corpus.entries import Entry, Rejected
@@ -38,33 +37,27 @@ def parse_xml(lines: Iterable[tuple[int, str]], *, file: str) -> Iterator[Entry 
             if number == 1 and text.startswith("<?xml"):
                 # The text is decoded already; the encoding that it declares no longer holds.
                 text = '<?xml version="1.0"?>' + text.partition("?>")[2]
+            handler.line = number
             parser.feed(text.encode("utf-8", "surrogateescape") + b"\n")
             yield from found
             found.clear()
         parser.close()
     except DefusedXmlException as exc:
         yield from found
-        yield Rejected(file, _line(parser), f"declares XML entities: {type(exc).__name__}")
+        yield Rejected(file, handler.line, f"declares XML entities: {type(exc).__name__}")
         return
     except _UnknownRoot as exc:
         yield Rejected(file, 1, f"is XML in no known layout (root element {str(exc)[:60]!r})")
         return
     except SAXParseException as exc:
         yield from found
-        yield Rejected(
-            file, exc.getLineNumber() or 1, f"is not well-formed XML: {exc.getMessage()}"
-        )
+        yield Rejected(file, handler.line, f"is not well-formed XML: {exc.getMessage()}")
         return
     except (SAXException, ValueError) as exc:
         yield from found
-        yield Rejected(file, _line(parser), f"is not well-formed XML: {exc}")
+        yield Rejected(file, handler.line, f"is not well-formed XML: {exc}")
         return
     yield from found
-
-
-def _line(parser: object) -> int:
-    number = getattr(parser, "getLineNumber", lambda: 1)()
-    return number if isinstance(number, int) else 1
 
 
 class _UnknownRoot(Exception):
@@ -83,11 +76,7 @@ class _Reader(ContentHandler):
         self._text: list[str] = []
         self._collection = self._volume = ""
         self._volume_year: str | None = None
-        self._locator: Locator | None = None
-
-    def setDocumentLocator(self, locator: Locator) -> None:
-        """Remember where the parser stands."""
-        self._locator = locator
+        self.line = 1
 
     def startElement(self, name: str, attrs: object) -> None:
         """Open an element."""
@@ -103,12 +92,13 @@ class _Reader(ContentHandler):
         elif name == "volume":
             self._volume, self._volume_year = get("id") or "", None
         elif name == "entry" or (name == "paper" and self._path[0] == "collection"):
-            line = (self._locator.getLineNumber() if self._locator else None) or 1
-            self._paper = _Paper(line, self._anthology_id(get("id")))
+            self._paper = _Paper(self.line, self._anthology_id(get("id")))
         elif self._paper is not None and name == "link" and get("rel") == "alternate":
             self._paper.fields["url"] = get("href") or ""
         if self._field() is not None and len(self._path) == self._field_depth():
             self._text = []
+        elif self._field() == "author":  # first and last name are elements side by side
+            self._text.append(" ")
 
     def characters(self, content: str) -> None:
         """Take text."""

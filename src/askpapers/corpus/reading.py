@@ -158,7 +158,7 @@ def _find_parser(source: Source) -> _Parse | None:
     start = head.lstrip()[:1]
     if markup.is_xml(head):
         return lambda lines: markup.parse_xml(lines, file=name)
-    if start == "{" and source.suffix != ".json":
+    if source.suffix in (".jsonl", ".ndjson") or (start == "{" and source.suffix != ".json"):
         return lambda lines: records.parse_jsonl(lines, file=name)
     if start in ("{", "[") and source.suffix not in (".bib", ".ris", ".csv", ".tsv"):
         return lambda lines: records.parse_json(lines, file=name)
