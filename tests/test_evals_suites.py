@@ -11,6 +11,7 @@ from askpapers.domain import Paper
 from askpapers.errors import NotFound, ResourceError, UsageError
 from askpapers.evals import Suite, list_suites, load_suite
 from askpapers.metrics.facts import is_stated, normalise
+from askpapers.metrics.registry import METRICS
 from askpapers.resources import find_folder
 from eval_parts import PAPERS
 
@@ -176,3 +177,13 @@ def test_an_ambiguous_title_is_refused(tmp_path: Path) -> None:
     twins = [*PAPERS, Paper("dkm2", PAPERS[1].title, PAPERS[1].abstract)]
     with pytest.raises(ResourceError, match="2 papers of the corpus"):
         load_suite(write_suite(tmp_path / "s", [CASE]), papers=twins)
+
+
+def test_the_readme_lists_every_measure_and_suite() -> None:
+    path = find_folder("evals") / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for metric in METRICS.values():
+        arrow = " ↓" if metric.better == "lower" else ""
+        assert f"| `{metric.name}`{arrow} | {metric.definition} |" in text, metric.name
+    for summary in list_suites():
+        assert f"| `{summary.name}` |" in text, summary.name
