@@ -68,6 +68,43 @@ def test_given_ids_stand():
     assert [listing.line for listing in made[0].listings] == [1, 2, 4]
 
 
+WORDS = "sparse graph kernel bound batch rate gradient token reward policy".split()  # noqa: SIM905
+
+
+def long_abstract(seed):
+    chance = random.Random(seed)
+    return " ".join(chance.choice(WORDS) + str(chance.randrange(9)) for _ in range(150))
+
+
+def test_near_duplicates_under_other_titles_are_linked_not_merged():
+    text = long_abstract(1)
+    words = text.split()
+    words[40] = "changed"
+    made = papers(
+        entry("First Version", text),
+        entry("Second Version", " ".join(words), line=2, paper_id="given"),
+        entry("Something Else", long_abstract(2), line=3),
+        entry("Half", " ".join(words[:75] + long_abstract(3).split()[:75]), line=4),
+    )
+    assert [paper.variants for paper in made] == [("given",), (made[0].paper_id,), (), ()]
+
+
+def test_near_duplicates_are_found_among_many():
+    chance = random.Random(0)
+    entries, expected = [], 0
+    for number in range(300):
+        text = long_abstract(number)
+        entries.append(entry(f"Paper {number}", text, line=2 * number + 1))
+        if number % 3 == 0:
+            words = text.split()
+            for _ in range(4):  # four words of 150: Jaccard about 0.85
+                words[chance.randrange(150)] = f"new{chance.randrange(1000)}"
+            entries.append(entry(f"Copy {number}", " ".join(words), line=2 * number + 2))
+            expected += 2
+    found = sum(bool(paper.variants) for paper in papers(*entries))
+    assert expected - 4 <= found <= expected
+
+
 def test_titles_without_letters_are_told_apart():
     assert title_key("???") != title_key("!!!")
 

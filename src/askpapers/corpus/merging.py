@@ -13,12 +13,13 @@ import sqlite3
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 
+from askpapers.corpus.duplicates import link_duplicates
 from askpapers.corpus.entries import Entry
 from askpapers.domain import Listing, Paper
 
@@ -76,8 +77,15 @@ class EntryStore:
             yield load_entry(record)
 
     def papers(self) -> Iterator[Paper]:
-        """Yield the papers, in the order of their first listings."""
+        """Yield the papers, in the order of their first listings, linked to their variants."""
         self._resolve()
+        abstracts = ((paper.paper_id, paper.abstract) for paper in self._merged())
+        links = link_duplicates(self._database, abstracts)
+        for paper in self._merged():
+            variants = links.get(paper.paper_id)
+            yield replace(paper, variants=variants) if variants else paper
+
+    def _merged(self) -> Iterator[Paper]:
         # The outer order comes from an index-free sort on disk; one paper is in memory at a time.
         rows = self._database.execute(
             "SELECT entry.paper_id, record FROM entry JOIN"
