@@ -1,12 +1,16 @@
 """Passages: whole sentences, exact offsets, never longer than the embedder reads."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from askpapers.corpus import load_papers
 from askpapers.domain import Paper
+from askpapers.encoders.embedder import SentenceTransformerEmbedder
+from askpapers.models import get_manifest
 from askpapers.passages import embedding_text, make_passages, make_sentences, passage_title
 
 
@@ -84,3 +88,23 @@ def test_a_text_without_whitespace_is_cut_in_linear_pieces(character: str) -> No
     passages = make_passages(paper(abstract), count_tokens=count_words, max_tokens=100)
     assert passages[0].start == 0
     assert passages[-1].end == len(abstract)
+
+
+@pytest.mark.real
+def test_no_piece_of_the_seeds_exceeds_what_the_embedder_reads(tmp_path: Path) -> None:
+    embedder = SentenceTransformerEmbedder.load(get_manifest("all-minilm-l6-v2"), home=tmp_path)
+    limits = {"count_tokens": embedder.count_tokens, "max_tokens": embedder.max_tokens}
+    papers, _ = load_papers([Path(__file__).parents[1] / "seeds"])
+    longest = 0
+    whole = 0
+    for one in papers:
+        title = passage_title(one.title, **limits)
+        passages = make_passages(one, **limits)
+        for piece in [*passages, *make_sentences(one, **limits)]:
+            text = one.abstract[piece.start : piece.end]
+            longest = max(longest, embedder.count_tokens(embedding_text(title, text)))
+        assert passages[0].start == 0
+        assert passages[-1].end == len(one.abstract)
+        whole += embedder.count_tokens(embedding_text(one.title, one.abstract)) > 256
+    assert 180 < longest <= 256
+    assert whole > 50  # so many would have been cut in silence
