@@ -51,20 +51,32 @@ def open_reader(home: Path) -> TorchReader:
 
 
 def open_judge(name: str, home: Path) -> SupportJudge:
-    """Open the judge called `name`: support (words, guard and network) or lexical (no network).
+    """Open the judge called `name`.
+
+    It is support (words, guard and network), lexical (no network), or llm:MODEL, a writing model
+    that is asked for a verdict.
 
     Raises:
         NotFound: there is no such judge.
         ModelMissing, ModelDamaged: a file is not here or not whole.
+        BackendMissing: a model was asked for, and llama-cpp-python is not installed.
     """
     from askpapers.support import LexicalJudge, StackedJudge
 
+    kind, _, model = name.partition(":")
+    if kind == "llm":
+        from askpapers.evals.model_judge import ModelJudge
+
+        generation = GenerationSettings()
+        return ModelJudge(
+            open_generator(model or generation.model, generation, home), load_prompt("judge")
+        )
     parameters = get_manifest("judge", kind="judge").parameters
     words = find_folder("models") / _WORD_WEIGHTS
     if name == "lexical":
         return LexicalJudge.load(parameters, words)
     if name != "support":
-        raise NotFound(f"There is no judge {name!r}.", hint="--judge support or lexical")
+        raise NotFound(f"There is no judge {name!r}.", hint="--judge support, lexical or llm:MODEL")
     from askpapers.encoders.judge import PairScorer
 
     weights, base = _get_trained("judge", home)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from askpapers.domain import Paper
+from askpapers.errors import AskPapersError
 from askpapers.evals.cases import Turn
 from askpapers.evals.records import (
     AnswerRecord,
@@ -195,7 +196,11 @@ def _score_shown(row: _Row, answer: AnswerRecord, means: Means) -> None:
     elif means.judge is None:
         row.unscored |= dict.fromkeys(JUDGED, "no judge was given")
     else:
-        row.judgements, judged = judge_claims(turn.question, answer, means.papers, means.judge)
+        try:
+            row.judgements, judged = judge_claims(turn.question, answer, means.papers, means.judge)
+        except AskPapersError as exc:
+            row.unscored |= dict.fromkeys(JUDGED, f"the judge failed: {exc.message}")
+            return
         scores |= judged
         if judged.get("strict_faithfulness") == 0.0:
             row.faults.append("a claim is not supported by what it cites")
@@ -268,6 +273,8 @@ def _choose_verdict(row: _Row, kind: SuiteKind, output: OutputRecord) -> RowVerd
         if hit == 0.0:
             row.faults.append("no relevant paper stands first")
         return "pass" if hit else "fail"
+    if any(reason.startswith("the judge failed") for reason in row.unscored.values()):
+        return "unscored"
     enough = row.scores.get("key_fact_recall", 1.0) >= RIGHT_FACT_SHARE
     hard = [fault for fault in row.faults if not fault.startswith("key facts missing")]
     return "pass" if enough and not hard else "fail"
