@@ -12,6 +12,7 @@ layers and the heads in half precision.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -277,10 +278,13 @@ def _cosine(left: Tensor, right: Tensor) -> Tensor:
 
 
 def stack(windows: Sequence[Window], pad: int) -> tuple[Tensor, Tensor]:
-    """Return ids and segments of the windows as int64 (b, longest), padded."""
+    """Return ids and segments of the windows as int64 (b, longest), padded.
+
+    Lengths go in steps of 16: every new shape costs the matrix library time and memory.
+    """
     import torch
 
-    longest = max(len(w.ids) for w in windows)
+    longest = math.ceil(max(len(w.ids) for w in windows) / 16) * 16
     ids = torch.full((len(windows), longest), pad, dtype=torch.long)
     segments = torch.full((len(windows), longest), -1, dtype=torch.long)
     for row, window in enumerate(windows):

@@ -45,7 +45,7 @@ class Recipe:
     wider: int = 5000
     rule_items: int = 1000
     title_items: int = 200
-    cycles: tuple[int, ...] = (1, 1)
+    cycles: tuple[float, ...] = (1.0, 0.6)
     negatives: int = 1
     share_removed: float = 0.3
     share_cropped: float = 0.6
@@ -62,10 +62,11 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One update: its items and the factor on the learning rates."""
+    """One update: its items, the factor on the learning rates, and whether a cycle ends here."""
 
     items: tuple[Item, ...]
     factor: float
+    ends: bool = False
 
 
 def embed(network: ReaderNetwork, cutter: WindowCutter, texts: Sequence[str]) -> Tensor:
@@ -144,7 +145,7 @@ def plan(data: Path, network: ReaderNetwork, cutter: WindowCutter, recipe: Recip
     steps = _shuffled(first, recipe, rng)
     for epochs in recipe.cycles:
         items: list[Item] = []
-        for _ in range(epochs):
+        for _ in range(math.ceil(epochs)):
             epoch = [
                 question_item(
                     q,
@@ -163,7 +164,7 @@ def plan(data: Path, network: ReaderNetwork, cutter: WindowCutter, recipe: Recip
             epoch += [next(rules) for _ in range(int(recipe.rule_share * len(epoch)))]
             rng.shuffle(epoch)
             items += epoch
-        steps += _steps(items, recipe)
+        steps += _steps(items[: round(len(items) * epochs / math.ceil(epochs))], recipe)
     return steps
 
 
@@ -180,7 +181,7 @@ def _steps(items: Sequence[Item], recipe: Recipe) -> list[Step]:
     for number in range(count):
         factor = min((number + 1) / rise, (count - number) / max(1, count - rise), 1.0)
         batch = items[number * recipe.batch : (number + 1) * recipe.batch]
-        steps.append(Step(tuple(batch), factor))
+        steps.append(Step(tuple(batch), factor, ends=number + 1 == count))
     return steps
 
 
@@ -248,8 +249,12 @@ def loss_of(network: ReaderNetwork, cutter: WindowCutter, items: Sequence[Item],
 
 
 def train(data: Path, base: Path, work: Path, recipe: Recipe) -> ReaderNetwork:
-    """Run the whole recipe, or what is left of it after `work/checkpoint.pt`."""
+    """Run the whole recipe, or what is left of it after `work/checkpoint.pt`.
+
+    The weights at the end of each cycle are left in `work` as `step-N.safetensors`.
+    """
     import torch
+    from safetensors.torch import save_file
 
     torch.manual_seed(recipe.seed)
     cutter, network = WindowCutter(base), ReaderNetwork(base)
@@ -288,6 +293,8 @@ def train(data: Path, base: Path, work: Path, recipe: Recipe) -> ReaderNetwork:
         for name, value in parts.items():
             running[name] = 0.97 * running.get(name, value) + 0.03 * value
         last = number + 1 == len(steps)
+        if step.ends:
+            save_file(network.weights(), work / f"step-{number + 1}.safetensors")
         if number % 25 == 0 or last:
             report = " ".join(f"{name} {value:.3f}" for name, value in running.items())
             spent = time.monotonic() - started
@@ -314,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.safetensors)")
     parser.add_argument("--base", type=Path, help="MiniLM folder; default: the installed package")
     parser.add_argument("--work", type=Path, help="folder of checkpoints; default: beside --out")
-    parser.add_argument("--cycles", type=int, nargs="+", help="epochs of each cycle")
+    parser.add_argument("--cycles", type=float, nargs="+", help="epochs of each cycle")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args(arguments)
 
