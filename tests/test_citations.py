@@ -28,6 +28,19 @@ def test_an_unfinished_sentence_is_left_out(tail):
     assert [d.text for d in read_drafts("It works [1]." + tail)] == ["It works."]
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Yes: the bound is tight [1].", "The bound is tight."),
+        ("No, k-means fails [1].", "k-means fails."),
+        ("No method works [1].", "No method works."),
+        ("Yes [1].", "Yes."),
+    ],
+)
+def test_a_verdict_that_nothing_proves_is_left_out(written, read):
+    assert [d.text for d in read_drafts(written)] == [read]
+
+
 def test_a_number_counts_once():
     assert read_drafts("It works [1][1].")[0].numbers == (1,)
 

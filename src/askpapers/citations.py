@@ -20,6 +20,7 @@ _ABBREVIATIONS = ("et al. ", "e.g. ", "i.e. ", "vs. ", "cf. ", "w.r.t. ", "Fig. 
 _SENTENCE = re.compile(r"\s*(?P<text>[^\[\]\n]*?)\s*(?P<marks>(?:\[\d+\])+)\.(?=\s|$)")
 _SPACES = re.compile(r"\s+")
 _FIGURE = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_VERDICT = re.compile(r"^(?:Yes|No)[:,]\s+(?=\S)")
 _BRACKETS = str.maketrans({"[": "(", "]": ")"})
 
 
@@ -66,7 +67,7 @@ def build_grammar(
         known = sorted(set(figures))
         # A figure ends where something else than a digit follows, so none can be prolonged.
         figure = f"figure ::= {' | '.join(json.dumps(text) for text in known)}" if known else ""
-        start = '([A-Za-z$("\'] | figure plain)' if known else '[A-Za-z$("\']'
+        start = "([A-Za-z$(\"'] | figure plain)" if known else "[A-Za-z$(\"']"
         piece = "(figure? plain)+ figure?" if known else "plain+"
         rules += [
             f'sentence ::= {start} {piece} " " mark{{1,2}} "."',
@@ -84,15 +85,24 @@ def find_figures(texts: Iterable[str]) -> frozenset[str]:
 def read_drafts(text: str) -> list[Draft]:
     """Return the complete sentences of a model's output; an unfinished tail is left out.
 
-    A number cited twice in a sentence counts once.
+    A number cited twice in a sentence counts once. A leading "Yes:" or "No:" is left out: small
+    models get it wrong, and no
+    sentence of an abstract can prove it.
     """
     drafts = []
     for match in _SENTENCE.finditer(text):
-        body = match["text"].strip()
+        body = _without_verdict(match["text"].strip())
         numbers = tuple(dict.fromkeys(int(n) for n in re.findall(r"\d+", match["marks"])))
         if body:
             drafts.append(Draft(text=f"{body}.", numbers=numbers))
     return drafts
+
+
+def _without_verdict(text: str) -> str:
+    rest = _VERDICT.sub("", text)
+    if rest == text or not rest[1:2].islower():  # "pH", "k-means" keep their letter
+        return rest
+    return rest[0].upper() + rest[1:]
 
 
 def escape_brackets(text: str) -> str:
