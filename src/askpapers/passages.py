@@ -37,6 +37,7 @@ def make_passages(
     max_tokens: int,
     target_tokens: int = 200,
     overlap: int = 1,
+    sentences: Sequence[Span] | None = None,
 ) -> list[Passage]:
     """Pack the sentences of a paper's abstract into windows, in order.
 
@@ -50,6 +51,7 @@ def make_passages(
         max_tokens: what the embedder reads, special tokens included.
         target_tokens: preferred size, at most `max_tokens`.
         overlap: sentences shared by neighbouring windows.
+        sentences: `make_sentences` of the same paper, where it is at hand.
     """
     target = min(target_tokens, max_tokens)
     title = passage_title(paper.title, count_tokens=count_tokens, max_tokens=max_tokens)
@@ -60,7 +62,14 @@ def make_passages(
             return max_tokens + 1
         return count_tokens(embedding_text(title, abstract[start:end]))
 
-    units = make_sentences(paper, count_tokens=count_tokens, max_tokens=max_tokens)
+    units = (
+        make_sentences(paper, count_tokens=count_tokens, max_tokens=max_tokens)
+        if sentences is None
+        else sentences
+    )
+    if units and size(units[0].start, units[-1].end) <= target:
+        start, end = units[0].start, units[-1].end
+        return [Passage(paper.paper_id, start, end, abstract[start:end])]
     passages = []
     first = 0
     while first < len(units):

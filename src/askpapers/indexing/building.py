@@ -206,11 +206,12 @@ def _embed_papers(
 
 def _cut(paper: Paper, embedder: PassageEmbedder) -> tuple[str, _Pieces]:
     """Return the title as it is embedded, and the paper's pieces."""
-    limits = {"count_tokens": embedder.count_tokens, "max_tokens": embedder.max_tokens}
-    passages = tuple(Span(p.start, p.end) for p in make_passages(paper, **limits))  # type: ignore[arg-type]
-    sentences = tuple(make_sentences(paper, **limits))  # type: ignore[arg-type]
-    title = passage_title(paper.title, **limits)  # type: ignore[arg-type]
-    return title, _Pieces(paper, passages, sentences)
+    count, most = embedder.count_tokens, embedder.max_tokens
+    sentences = make_sentences(paper, count_tokens=count, max_tokens=most)
+    passages = make_passages(paper, count_tokens=count, max_tokens=most, sentences=sentences)
+    title = passage_title(paper.title, count_tokens=count, max_tokens=most)
+    spans = tuple(Span(passage.start, passage.end) for passage in passages)
+    return title, _Pieces(paper, spans, tuple(sentences))
 
 
 def _take(cut: Iterator[tuple[str, _Pieces]], texts: int) -> list[tuple[str, _Pieces]]:
