@@ -86,8 +86,7 @@ def read_drafts(text: str) -> list[Draft]:
     """Return the complete sentences of a model's output; an unfinished tail is left out.
 
     A number cited twice in a sentence counts once. A leading "Yes:" or "No:" is left out: small
-    models get it wrong, and no
-    sentence of an abstract can prove it.
+    models get it wrong, and no sentence of an abstract can prove it.
     """
     drafts = []
     for match in _SENTENCE.finditer(text):
