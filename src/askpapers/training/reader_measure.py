@@ -10,7 +10,7 @@ import argparse
 import json
 import lzma
 import sys
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +41,7 @@ SHOWN = 12
 """Papers read for a question."""
 _SHARES = {"answerable": 0.5, "near miss": 0.25, "gold left out": 0.1, "off topic": 0.15}
 """Weight of each kind of question in the fit; no real mix is known."""
+_REPEATS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,7 @@ def fit_calibration(rows: Sequence[Row], *, ridge: float = 1e-2) -> Calibration:
     better reading never lowers the probability.
     """
     labelled = label_rows(rows)
-    counts: dict[str, int] = defaultdict(int)
-    for kind, _, _ in labelled:
-        counts[kind] += 1
+    counts = Counter(kind for kind, _, _ in labelled)
     share = np.array([_SHARES[kind] / counts[kind] for kind, _, _ in labelled])
     share *= len(labelled) / share.sum()
     truth = np.array([stated for _, _, stated in labelled], dtype=float)
@@ -236,11 +235,13 @@ def summarise(
             )
         refused = [s < threshold for k, s, _ in scored if k == kind]
         figures[f"pool, refused: {kind}"] = _mean(refused, [str(i) for i in range(len(refused))])
-    kept = [(s, t) for k, s, t in scored if k != "gold left out"]
-    chances, stated = [s for s, _ in kept], [t for _, t in kept]
+    # The mix of the fit, by repeating: calibration means something only for a stated mix.
+    counts = Counter(kind for kind, _, _ in scored)
+    mixed = [(s, t) for k, s, t in scored for _ in range(round(_REPEATS * _SHARES[k] / counts[k]))]
+    chances, stated = [s for s, _ in mixed], [t for _, t in mixed]
     figures["calibration error"] = expected_calibration_error(chances, stated)
     figures["reliability"] = [
-        [round(b.confidence, 3), round(b.accuracy, 3), b.count]
+        [round(b.confidence, 3), round(b.accuracy, 3), round(b.count / len(mixed), 3)]
         for b in reliability_bins(chances, stated)
     ]
     return figures
