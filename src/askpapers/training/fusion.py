@@ -10,10 +10,12 @@ so that parts can be left out afterwards without searching again.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,9 +37,12 @@ from askpapers.training.collections import MatrixIndex, Question, load_collectio
 from askpapers.training.pairs import is_held_out
 
 READ_PAPERS = 12
+FIRST_RIDGE = 0.02
+"""Pull of the first stage's weights towards even ones: questions of one style alone would drop
+BM25's score for its coverage, which other collections don't bear out."""
 _TODAY = date(2026, 1, 1)
 _EVEN = {
-    "first": {**dict.fromkeys(FEATURES, 1.0), "title": 0.3, "named": 0.0},
+    "first": {**dict.fromkeys(FEATURES, 1.0), "title": 0.3, "coverage": 5.0, "named": 0.0},
     "reader": dict.fromkeys(READER_FEATURES, 1.0),
     "confidence": {"intercept": 0.0, **dict.fromkeys(CONFIDENCE_FEATURES, 1.0)},
 }
@@ -118,16 +123,21 @@ def fit_listwise(
     *,
     columns: Sequence[int],
     weights: Sequence[float] | None = None,
+    centre: Sequence[float] | None = None,
     ridge: float = 1e-3,
 ) -> np.ndarray:
     """Fit linear weights so that relevant rows win the softmax over their group.
+
+    Weights are squares of what is fitted, so none is negative: every feature is larger where a
+    paper is more likely relevant, and a negative weight would only echo what two features share.
 
     Args:
         groups: (features (n, f), grades (n,)) of each question; those without a relevant row
             are left out.
         columns: the features that may be used; the others get weight 0.
         weights: what each group counts; default 1.
-        ridge: penalty on squared weights.
+        centre: weights to stay near where the questions don't tell; default 0.
+        ridge: penalty on the squared distance from the centre.
 
     Returns:
         Weights, float64 (f,).
@@ -140,19 +150,23 @@ def fit_listwise(
         for (x, g), w in zip(groups, weights or [1.0] * len(groups), strict=True)
         if g.sum() > 0
     ]
-    w = torch.zeros(len(columns), dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
+    middle = torch.tensor([(centre or [0.0] * total)[i] for i in columns], dtype=torch.float64)
+    root = torch.full((len(columns),), 0.7, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([root], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
+        w = root**2
         losses = [-c * (g * torch.log_softmax(x @ w, 0)).sum() for x, g, c in kept]
-        loss = torch.stack(losses).sum() / sum(c for *_, c in kept) + ridge * (w**2).sum()
+        loss = (
+            torch.stack(losses).sum() / sum(c for *_, c in kept) + ridge * ((w - middle) ** 2).sum()
+        )
         loss.backward()
         return loss
 
     optimiser.step(closure)
     out = np.zeros(total)
-    out[list(columns)] = w.detach().numpy()
+    out[list(columns)] = (root.detach() ** 2).numpy()
     return out
 
 
@@ -161,7 +175,14 @@ def fit_first(cases: Sequence[Case], leave_out: Sequence[str] = ()) -> dict[str,
     groups = [(standardise(case.features), case.grades) for case in cases]
     # "named" has too few examples among these questions to be fitted: a fixed, mild bonus.
     columns = [i for i, name in enumerate(FEATURES) if name not in (*leave_out, "named")]
-    fitted = fit_listwise(groups, columns=columns)
+    sizes = Counter(case.question.kind == "claim" for case in cases)
+    fitted = fit_listwise(
+        groups,
+        columns=columns,
+        weights=[1 / sizes[case.question.kind == "claim"] for case in cases],
+        centre=[_EVEN["first"][name] for name in FEATURES],
+        ridge=FIRST_RIDGE,
+    )
     out = {name: float(value) for name, value in zip(FEATURES, fitted, strict=True)}
     out["named"] = 0.0 if "named" in leave_out else 1.5
     return out
@@ -209,12 +230,18 @@ def fit_confidence(cases: Sequence[Case], fusion: Fusion) -> dict[str, float]:
 
 def fit_all(cases: Sequence[Case], unanswerable: Sequence[Case]) -> Fusion:
     """Fit every stage; without readings the second keeps the first stage's order."""
-    parts = {**_EVEN, "first": fit_first(cases)}
+    parts: dict[str, Any] = {**_EVEN, "first": fit_first(cases)}
     fusion = Fusion.from_parameters(parts)
     if any(case.readings for case in cases):
         parts["reader"] = fit_reader([c for c in cases if c.readings], fusion)
     parts["confidence"] = fit_confidence([*cases, *unanswerable], fusion)
-    return Fusion.from_parameters(parts)
+    return Fusion.from_parameters({**parts, "cosine_floor": find_floor(cases)})
+
+
+def find_floor(cases: Sequence[Case]) -> float:
+    """The passage cosine that three of four relevant candidates reach."""
+    at = FEATURES.index("passage")
+    return float(np.quantile([v for c in cases for v in c.features[c.grades > 0, at]], 0.25))
 
 
 def write_manifest(path: Path, fusion: Fusion, notes: str) -> None:
