@@ -329,7 +329,7 @@ class App:
             "embedder": self.embedder.fingerprint,
             "reader_sha256": get_manifest("reader").sha256 if self.reader else None,
             "judge_sha256": get_manifest("judge").sha256 if writer else None,
-            "index": index.get("fingerprint") or index.get("corpus_digest"),
+            "index": index["digest"],
             "abstain_below": self._abstain_below(),
             "seed": self.settings.generation.seed,
             "settings": self.settings.model_dump(mode="json"),

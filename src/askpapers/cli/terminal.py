@@ -19,6 +19,7 @@ _VERDICT_WORDS = {
     "unsupported": "no support",
 }
 _REFRESH_SECONDS = 0.1
+_OTHERS_SHOWN = 3
 
 
 def say(text: str) -> None:
@@ -120,9 +121,12 @@ def render_proof(answer: Answer) -> str:
         lines += [wrap(quote, indent="    > ") for quote in shown]
     if others:
         lines += ["", bold("Found, not cited")]
-        for source in others:
+        others.sort(key=lambda source: not source.read)
+        for source in others[:_OTHERS_SHOWN]:
             read = "read" if source.read else "not read"
             lines.append(wrap(f"{source.title} ({read})", indent="    ", first=f"[{source.n}] "))
+        if len(others) > _OTHERS_SHOWN:
+            lines.append(f"    and {len(others) - _OTHERS_SHOWN} more (--json lists them)")
     replaced = [d for d in answer.dropped if "quoted instead" in d.why]
     if replaced:
         lines += [
