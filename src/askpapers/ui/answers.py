@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 from askpapers.domain import ABSTENTION, Answer, Dropped, Evidence, Sentence, Source
+from askpapers.errors import UsageError
 from askpapers.ui.asking import Frame
 from askpapers.ui.exporting import write_plain
 from askpapers.ui.talks import Turn
@@ -61,7 +62,9 @@ def render_live(frame: Frame, number: int) -> str:
             f'<p class="ap-draft">{draft}<span class="ap-caret" aria-hidden="true"></span></p>'
             f'<p class="ap-doing">{doing}</p>'
         )
-    again = _render_again() if frame.error or frame.stopped else ""
+    # What makes no sense as it is must be changed before it is asked again.
+    is_senseless = isinstance(frame.error, UsageError)
+    again = _render_again(retry=not is_senseless) if frame.error or frame.stopped else ""
     busy = "false" if frame.is_last else "true"
     return (
         f'<article class="ap-turn ap-live" aria-busy="{busy}">'
@@ -235,11 +238,10 @@ def _render_tools(answer: Answer, number: int) -> str:
     )
 
 
-def _render_again() -> str:
-    return (
-        '<button type="button" class="ap-button" data-action="retry">Retry</button>'
-        '<button type="button" class="ap-button" data-action="edit">Edit question</button>'
-    )
+def _render_again(*, retry: bool = True) -> str:
+    edit = '<button type="button" class="ap-button" data-action="edit">Edit question</button>'
+    again = '<button type="button" class="ap-button" data-action="retry">Retry</button>'
+    return f"{again if retry else ''}{edit}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -138,6 +138,7 @@ class Desk:
         try:
             ask = self.make_ask(question, choices)
         except AskPapersError as exc:
+            talk.unfinished = Ask(question)
             yield from self._show_frames(talk, [Frame(Ask(question), error=exc)], len(talk.turns))
             return
         yield from self._run(talk, ask, replace_last=replace_last)

@@ -170,6 +170,8 @@
     focused = event.target.dataset?.goto ? event.target.dataset.goto : null;
   });
   new MutationObserver(() => {
+    // Gradio names its drop zone otherwise than it reads: what is read is the better name.
+    document.querySelector("#ap-upload button.upload-container[aria-label]")?.removeAttribute("aria-label");
     if (!focused || document.activeElement !== document.body) return;
     const chip = document.querySelector(`[data-goto="${CSS.escape(focused)}"]`);
     if (chip) chip.focus({ preventScroll: true });

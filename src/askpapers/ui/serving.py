@@ -175,7 +175,7 @@ def make_server(desk: Desk, *, host: str, port: int, auth: str | None, open_to_a
     allowed = None if (open_to_all or not _is_loopback(host)) else {"localhost", host}
     config = uvicorn.Config(
         Guard(app, hosts=allowed),
-        log_level="error",
+        log_level="critical",
         access_log=False,
         timeout_graceful_shutdown=1,
     )

@@ -17,10 +17,12 @@ from askpapers.ui.mapping import MAX_POINTS, PaperMap, make_map, render_map
 
 if TYPE_CHECKING:
     from askpapers.app import App
+    from askpapers.indexing import IndexInfo
 
 _log = logging.getLogger(__name__)
 MAX_ROWS = 200
 """Rows of the table that are drawn; a search makes them fewer."""
+_MAX_LINES = 20
 ORDERS: Mapping[str, tuple[Callable[[Paper], object], bool]] = {
     "Newest first": (lambda paper: paper.date or paper.date_not_before or "", True),
     "Oldest first": (lambda paper: paper.date or paper.date_not_before or "9", False),
@@ -105,7 +107,7 @@ class Shelf:
 
     def add(self, paths: Sequence[str]) -> Iterator[str]:
         """Add files to the index; yield HTML that says how far it is, at last what came of it."""
-        news: queue.SimpleQueue[str | AskPapersError | None] = queue.SimpleQueue()
+        news: queue.SimpleQueue[str | AskPapersError | IndexInfo | None] = queue.SimpleQueue()
 
         def tell(done: int, total: int, label: str) -> None:
             news.put(f"{label} {done:,} of {total:,}" if total else label)
@@ -113,9 +115,7 @@ class Shelf:
         def work() -> None:
             try:
                 with self._asking.searching:
-                    info = self._program.add_to_index(paths, progress=tell)
-                changed = "Added." if info.changed else "Nothing new in it."
-                news.put(f"{changed} {info.papers:,} papers from {info.listings:,} listings.")
+                    news.put(self._program.add_to_index(paths, progress=tell))
             except AskPapersError as exc:
                 news.put(exc)
             except Exception:  # the page must say so whatever it was; the log has the rest
@@ -129,8 +129,10 @@ class Shelf:
             if isinstance(item, AskPapersError):
                 hint = f' <span class="ap-hint">{escape(item.hint)}</span>' if item.hint else ""
                 yield f'<p class="ap-error" role="alert">{escape(item.message)}{hint}</p>'
-            else:
+            elif isinstance(item, str):
                 yield f'<p role="status">{escape(item)}</p>'
+            else:
+                yield _render_info(item)
 
     def _read(self) -> list[_Row]:
         """Return the rows of the index in force, read again when it has changed."""
@@ -144,6 +146,15 @@ class Shelf:
                 self._map = None
                 self._of = index
             return self._rows
+
+
+def _render_info(info: IndexInfo) -> str:
+    """Say what came of an addition, with every file or record that was turned away."""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in info.report_lines[:_MAX_LINES])
+    what = "Done" if info.changed else "Nothing new in it"
+    return (
+        f'<p role="status">{what}: {info.papers:,} papers now.</p><ul class="ap-notes">{lines}</ul>'
+    )
 
 
 def _render_row(paper: Paper) -> str:
