@@ -203,7 +203,7 @@ class ScriptedEncoder:
 
     def score(self, pairs):
         self.seen += pairs
-        return np.array([self.rows.pop(0) for _ in pairs], dtype=np.float32).reshape(-1, 4)
+        return np.array([self.rows.pop(0) for _ in pairs], dtype=np.float32).reshape(-1, 5)
 
 
 def regression(**coefficients):
@@ -229,16 +229,16 @@ def test_regression_refuses_unknown_numbers():
 
 
 def test_network_numbers_by_hand():
-    row = [2.0, 0.0, 0.0, -3.0]
+    row = [2.0, 0.0, 0.0, -3.0, 0.4]
     margin = 2 - math.log(2)
     assert network_features(row, 0.5) == pytest.approx(
-        [margin, 0.0, -3.0, math.tanh(margin / 2), margin / 2]
+        [margin, 0.0, -3.0, math.tanh(margin / 2), margin / 2, 0.4]
     )
-    assert len(NETWORK_FEATURES) == 5
+    assert len(NETWORK_FEATURES) == 6
 
 
 def test_stacked_judge_follows_the_network_and_keeps_order():
-    encoder = ScriptedEncoder([[5, -5, -5, -9], [-5, 5, -5, 9]])
+    encoder = ScriptedEncoder([[5, -5, -5, -9, 0], [-5, 5, -5, 9, 0]])
     judge = StackedJudge(regression(margin=1.0), WordWeights({}, 5.0), encoder)
     first, second = judge.judge([("A claim.", ["Proof."]), ("Another.", ["Proof one.", "Two."])])
     assert (first.verdict, second.verdict) == ("supported", "unsupported")
@@ -252,6 +252,18 @@ def test_guarded_judgements_say_so():
     )
     assert not good.is_guarded
     assert bad.is_guarded
+
+
+def test_guard_discounts_what_is_otherwise_covered():
+    judge = LexicalJudge(regression(coverage=9.0), WordWeights({}, 5.0))
+    claim = "The model needs 4 GB of memory on each machine."
+    short, long = judge.judge(
+        [
+            (claim, ["The model needs 3 GB of memory on each machine."]),
+            (claim, ["The model needs 3 GB of memory on each machine.", *["It is so."] * 5]),
+        ]
+    )
+    assert short.support < 0.25 < long.support
 
 
 @pytest.fixture(scope="module")

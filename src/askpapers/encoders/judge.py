@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from askpapers.encoders.reader import has_fast_bfloat16
 from askpapers.errors import ModelDamaged, ModelMissing
 
 if TYPE_CHECKING:
@@ -28,24 +29,44 @@ MAX_PIECES = 352
 MAX_CLAIM_PIECES = 128
 CLASSES = ("supported", "neither", "contradicted")
 
+MAX_PLAIN_PIECES = 256
+"""What the untrained MiniLM reads of one text."""
+
 _FROZEN = "bert.embeddings.word_embeddings.weight"
 _MAX_TOKENS_PER_BATCH = 6144
 
 
+def load_plain(base: Path) -> Any:
+    """The untrained MiniLM of the folder `base` as a torch module.
+
+    Raises:
+        ModelMissing: `base` holds no MiniLM weights.
+    """
+    from transformers.models.bert.modeling_bert import BertModel
+    from transformers.utils import logging
+
+    if not (base / "model.safetensors").is_file():
+        raise ModelMissing(f"There are no MiniLM weights in {str(base)!r}.")
+    logging.set_verbosity_error()  # the unused pooler weights are reported otherwise
+    logging.disable_progress_bar()
+    return BertModel.from_pretrained(base, add_pooling_layer=False, attn_implementation="eager")
+
+
 def build_network(base: Path) -> Any:
-    """A fresh torch module: the layers of the MiniLM folder `base` under new heads."""
+    """A fresh torch module: the layers of the MiniLM folder `base` under new heads.
+
+    Raises:
+        ModelMissing: `base` holds no MiniLM weights.
+    """
     import torch
     from torch import nn
-    from transformers.models.bert.modeling_bert import BertModel
 
     class Network(nn.Module):
         """Logits of pairs (b, 3) and of claim words (b, t)."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.bert = BertModel.from_pretrained(
-                base, add_pooling_layer=False, attn_implementation="eager"
-            )
+            self.bert = load_plain(base)
             width = self.bert.config.hidden_size
             self.words = nn.Linear(width, 1)
             self.mix = nn.Linear(3 * width + 2, width)
@@ -61,7 +82,7 @@ def build_network(base: Path) -> Any:
             """
             states = self.bert(
                 input_ids=ids, token_type_ids=kinds, attention_mask=mask
-            ).last_hidden_state
+            ).last_hidden_state.to(self.out.weight.dtype)
             claim = (mask * (1 - kinds)).bool()
             claim = claim.index_fill(1, torch.zeros(1, dtype=torch.long), False)
             weight = claim.unsqueeze(-1).to(states.dtype)
@@ -71,9 +92,8 @@ def build_network(base: Path) -> Any:
             hidden = doubts.masked_fill(~claim, -1e4)
             worst = torch.stack((hidden.amax(1), hidden.topk(2, dim=1).values[:, 1]), dim=1)
             worst = worst.clamp(-12, 12)
-            mixed = torch.nn.functional.gelu(
-                self.mix(torch.cat((states[:, 0], mean, top, worst), 1))
-            )
+            read = torch.cat((states[:, 0], mean, top, worst), 1)
+            mixed = torch.nn.functional.gelu(self.mix(read))
             return self.out(mixed), doubts
 
     return Network()
@@ -120,10 +140,15 @@ def make_batch(encoded: Sequence[tuple[list[int], int]]) -> tuple[Tensor, Tensor
 class PairScorer:
     """Logits for (claim, evidence) pairs by the trained network."""
 
-    def __init__(self, network: Any, tokenizer: Any, *, half: bool) -> None:
+    def __init__(self, network: Any, plain: Any, tokenizer: Any) -> None:
+        import torch
+
         self._network = network.eval()
+        self._plain = plain.eval()
+        if has_fast_bfloat16():
+            self._network.bert.to(torch.bfloat16)
+            self._plain.to(torch.bfloat16)
         self._tokenizer = tokenizer
-        self._half = half
         self._lock = Lock()
 
     @classmethod
@@ -134,7 +159,6 @@ class PairScorer:
             ModelMissing: there is no file at `weights`.
             ModelDamaged: the file does not hold this network.
         """
-        import torch
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -148,14 +172,18 @@ class PairScorer:
             raise ModelDamaged(f"The judge's weights at {str(weights)!r} cannot be read.") from exc
         if unexpected or set(missing) - {_FROZEN}:
             raise ModelDamaged(f"The judge's weights at {str(weights)!r} are of another network.")
-        half = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
-        return cls(network, load_tokenizer(base), half=half)
+        return cls(network, load_plain(base), load_tokenizer(base))
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Float32 (n, 4): the logits of `CLASSES` and the claim's most doubtful word's."""
+        """What the network says of each pair.
+
+        Returns:
+            Float32 (n, 5): logits of `CLASSES` and of the claim's most doubtful word; the cosine of
+            claim and evidence in the untrained MiniLM.
+        """
         import torch
 
-        found = np.zeros((len(pairs), len(CLASSES) + 1), dtype=np.float32)
+        found = np.zeros((len(pairs), len(CLASSES) + 2), dtype=np.float32)
         if not pairs:
             return found
         encoded = encode_pairs(self._tokenizer, pairs)
@@ -163,13 +191,33 @@ class PairScorer:
         with self._lock, torch.inference_mode():
             for rows in _batches(order, [len(ids) for ids, _ in encoded]):
                 ids, kinds, mask = make_batch([encoded[row] for row in rows])
-                with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
-                    logits, doubts = self._network(ids, kinds, mask)
+                logits, doubts = self._network(ids, kinds, mask)
                 claim = (mask * (1 - kinds)).bool()
                 claim[:, 0] = False
-                worst = doubts.float().masked_fill(~claim, -30.0).amax(1, keepdim=True)
-                found[rows] = torch.cat((logits.float(), worst), 1).numpy()
+                worst = doubts.masked_fill(~claim, -30.0).amax(1, keepdim=True)
+                found[rows, :-1] = torch.cat((logits, worst), 1).numpy()
+            found[:, -1] = self._cosines(pairs)
         return found
+
+    def _cosines(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Cosines (n,) of the mean states of claim and evidence."""
+        import torch
+
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        encoded = self._tokenizer.encode_batch(texts)
+        pieces = [(item.ids[:MAX_PLAIN_PIECES], 0) for item in encoded]
+        vectors = np.zeros((len(texts), self._plain.config.hidden_size), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda index: len(pieces[index][0]))
+        for rows in _batches(order, [len(ids) for ids, _ in pieces]):
+            ids, _, mask = make_batch([pieces[row] for row in rows])
+            states = self._plain(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+            weight = mask.unsqueeze(-1)
+            mean = (states * weight).sum(1) / weight.sum(1)
+            vectors[rows] = torch.nn.functional.normalize(mean, dim=1).numpy()
+        place = {text: row for row, text in enumerate(texts)}
+        first = vectors[[place[claim] for claim, _ in pairs]]
+        second = vectors[[place[proof] for _, proof in pairs]]
+        return np.asarray((first * second).sum(1))
 
 
 def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:

@@ -16,7 +16,7 @@ from askpapers.support.evidence_window import WordWeights
 from askpapers.support.opposites import split_list
 from askpapers.support.parsed import GuardFinding, parse_text
 from askpapers.support.placement import find_misplacement
-from askpapers.support.wording import STOPWORDS, Word
+from askpapers.support.wording import STOPWORDS, Word, clean, split_words
 
 LEXICAL_FEATURES = (
     "coverage", "best_coverage", "two_coverage", "plain_coverage", "pair_coverage",
@@ -25,11 +25,13 @@ LEXICAL_FEATURES = (
     "has_number", "number", "unit", "negation", "direction", "opposite", "entity", "hard",
     "hard_in_copy", "copy", "negations_differ", "missing_run", "full", "number_in_covered",
     "negation_in_covered", "direction_in_covered", "opposite_in_covered", "entity_in_covered",
-    "hard_in_covered", "entity_share", "misplaced",
+    "hard_in_covered", "entity_share", "misplaced", "only_name_missing", "only_number_missing",
 )  # fmt: skip
 """Names of the numbers of `find_features`, in order."""
 
-NETWORK_FEATURES = ("margin", "contradiction", "doubt", "margin_squashed", "margin_in_copy")
+NETWORK_FEATURES = (
+    "margin", "contradiction", "doubt", "margin_squashed", "margin_in_copy", "cosine",
+)  # fmt: skip
 """Names of the numbers made from the network's logits."""
 
 _LETTERS = 4
@@ -77,6 +79,9 @@ def find_features(
     near = [word.lower for word in best_words]
     whole = covered(union)
     names = parse_text(claim).names
+    # A sentence whose names alone are not in the evidence is likely the evidence's, turned.
+    strange = " ".join(finding.text for finding in findings if finding.kind == "entity")
+    named = {word.stem for word in split_words(clean(strange))}
     return [
         whole,
         covered(best_stems),
@@ -107,12 +112,14 @@ def find_features(
         whole**2 * hard,
         kinds["entity"] / (len(names) or 1),
         find_misplacement(parse_text(claim), parsed),
+        float(bool(missing) and not set(missing) - named),
+        float(bool(missing) and not any(map(str.isalpha, missing))),
     ]  # fmt: skip
 
 
 def network_features(logits: Sequence[float], copy: float) -> list[float]:
     """The numbers named by `NETWORK_FEATURES` from the logits of one pair."""
-    supported, neither, contradicted, doubt = (float(value) for value in logits)
+    supported, neither, contradicted, doubt, cosine = (float(value) for value in logits)
     margin = supported - float(math.log(math.exp(neither) + math.exp(contradicted)))
     return [
         margin,
@@ -120,6 +127,7 @@ def network_features(logits: Sequence[float], copy: float) -> list[float]:
         max(-8.0, min(8.0, doubt)),
         math.tanh(margin / 2),
         margin * copy,
+        cosine,
     ]
 
 

@@ -55,7 +55,7 @@ class PairEncoder(Protocol):
     """A network that reads a claim and its evidence together."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Float32 (n, 4): logits of supported, neither, contradicted; of the worst word."""
+        """Float32 (n, 5): logits of supported, neither, contradicted, worst word; cosine."""
         ...
 
 
@@ -111,6 +111,20 @@ class Regression:
         return "partial" if support >= self.partial_from else "unsupported"
 
 
+GUARD_DISCOUNT = 0.25
+"""What is left of the probability where the guard contradicts a claim that is otherwise covered."""
+
+
+def is_refused(numbers: Mapping[str, float]) -> bool:
+    """Whether the guard found something in a claim that short evidence covers otherwise.
+
+    Over long evidence, or where claim and evidence share few words, a finding is a matter of
+    wording more often than a fault; there it only counts in the regression.
+    """
+    found = numbers["hard"] > 0 or numbers["entity"] > 0
+    return found and numbers["coverage"] >= 0.6 and numbers["evidence_sentences"] <= math.log(5.1)
+
+
 class LexicalJudge:
     """Judges by words and the guard alone; needs no model."""
 
@@ -131,6 +145,8 @@ class LexicalJudge:
         for claim, evidence in pairs:
             numbers, findings, _ = read_pair(claim, evidence, self._weights)
             support = self._regression.apply(numbers)
+            if is_refused(numbers):
+                support *= GUARD_DISCOUNT
             made.append(Judgement(self._regression.decide(support), support, findings))
         return made
 
@@ -161,6 +177,8 @@ class StackedJudge:
         for (numbers, findings, _), row in zip(read, logits, strict=True):
             seen = zip(NETWORK_FEATURES, network_features(row, numbers["copy"]), strict=True)
             support = self._regression.apply({**numbers, **dict(seen)})
+            if is_refused(numbers):
+                support *= GUARD_DISCOUNT
             made.append(Judgement(self._regression.decide(support), support, findings))
         return made
 

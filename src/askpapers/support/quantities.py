@@ -27,10 +27,14 @@ _NUMBER_WORDS = {
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
            "trillion": 10**12}  # fmt: skip
 _SUFFIXES = {"k": 1_000, "K": 1_000, "M": 10**6, "B": 10**9, "T": 10**12}
-_FACTORS: dict[str, int | Decimal] = {"twice": 2, "double": 2, "doubles": 2, "doubled": 2, "doubling": 2, "twofold": 2,
-            "triple": 3, "triples": 3, "tripled": 3, "threefold": 3, "fourfold": 4, "fivefold": 5,
-            "tenfold": 10, "half": Decimal("0.5"), "halves": Decimal("0.5"),
-            "halved": Decimal("0.5"), "halving": Decimal("0.5")}  # fmt: skip
+_FACTORS: dict[str, int | Decimal] = {
+    **dict.fromkeys(("twice", "double", "doubles", "doubled", "doubling", "twofold"), 2),
+    **dict.fromkeys(("triple", "triples", "tripled", "threefold"), 3),
+    "fourfold": 4,
+    "fivefold": 5,
+    "tenfold": 10,
+    **dict.fromkeys(("half", "halves", "halved", "halving"), Decimal("0.5")),
+}
 
 _UNIT_FORMS = {
     "%": "% percent percentage pct percents",

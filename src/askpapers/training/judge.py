@@ -1,16 +1,13 @@
 """Trains the judge: `python -m askpapers.training.judge --data DIR --out models/judge.safetensors`.
 
-Stage one reads supervision made by rule (corruptions of true sentences); stage two adds the
-human-labelled sets, once for each half of them, so that the regression on top (`judge_stack.py`) is
-fitted on logits of claims that the network had not seen. What ships is the mean of the two halves'
-weights. Stage one writes checkpoints and resumes from them.
+The layers learn from supervision made by rule (corruptions of true sentences); progress is kept in
+checkpoints and taken up again. Human labels are read by the regressions of `judge_stack.py` only,
+whose figures are cross-fitted.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import random
 import time
@@ -25,26 +22,25 @@ from askpapers.encoders.judge import (
     PairScorer,
     build_network,
     encode_pairs,
+    load_plain,
     load_tokenizer,
     make_batch,
 )
-from askpapers.support.evidence_window import WordWeights, as_sentences, select_window
+from askpapers.support.evidence_window import WordWeights
 from askpapers.training.judge_data import (
-    MEASURED_ONLY,
     Example,
     count_abstract_words,
     load_abstractqa,
     load_abstracts,
-    load_human,
     load_pubmedqa,
     make_question_claims,
+    window,
 )
 from askpapers.training.judge_examples import make_examples
+from askpapers.training.judge_stack import fit_judge, read_tables, write_judge
 
 _UNKNOWN = -100
 _WORD_LOSS = 1.0
-FOLDS = 2
-STAGES = ("one", "transfer", *(f"fold-{fold}" for fold in range(FOLDS)), "merge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +62,6 @@ class Schedule:
     warmup: float = 0.06
     head_factor: float = 5.0
     minutes: float = 60.0
-
-
-def window(example: Example, weights: WordWeights) -> str:
-    """The evidence of an example as the network reads it."""
-    return " ".join(select_window(example.claim, as_sentences(example.evidence), weights))
 
 
 def encode(examples: Sequence[Example], tokenizer: Any, weights: WordWeights) -> list[Encoded]:
@@ -183,7 +174,8 @@ def train(
         torch.nn.utils.clip_grad_norm_([*layers, *heads], 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        total = 0.98 * total + 0.02 * float(loss) if step > first else float(loss)
+        value = float(loss.detach())
+        total = 0.98 * total + 0.02 * value if step > first else value
         if time.monotonic() - told > 30:
             told = time.monotonic()
             print(f"{step}/{len(batches)} {done:.0%} {elapsed:.0f} s loss {total:.3f}", flush=True)
@@ -202,7 +194,7 @@ def make_synthetic(data: Path, *, abstracts: int, seed: int) -> list[Example]:
     """All supervision made by rule, shuffled; pubmedqa's yes/no questions among it."""
     rng = random.Random(seed)
     qa, pubmed = load_abstractqa(data, "train"), load_pubmedqa(data)
-    papers = load_abstracts(data, count=abstracts, rng=rng)
+    papers = load_abstracts(data, count=abstracts, rng=rng) if abstracts else []
     made = make_question_claims(data) * 2
     for _ in range(2):  # other corruptions and other evidence of the same human sentences
         made += make_examples(qa, rng, per_truth=2, per_source=9, prefix="abstractqa")
@@ -210,22 +202,6 @@ def make_synthetic(data: Path, *, abstracts: int, seed: int) -> list[Example]:
     made += make_examples(papers, rng, per_truth=2, per_source=1, prefix="abstracts")
     rng.shuffle(made)
     return made
-
-
-def fold_of(example: Example) -> int:
-    """Which fold an example belongs to; a group is never parted."""
-    return int(hashlib.sha256(example.group.encode()).hexdigest(), 16) % FOLDS
-
-
-def mix(human: Sequence[Example], replay: Sequence[Example]) -> list[Example]:
-    """Human examples, one half of those with small edits (some thirty of one document), and made
-    ones a quarter as many, so that nothing is forgotten."""
-    made = [
-        example
-        for number, example in enumerate(human)
-        if example.source != "summedits" or number % 2 == 0
-    ]
-    return [*made, *replay[: len(made) // 4]]
 
 
 def save(network: Any, path: Path) -> None:
@@ -241,96 +217,47 @@ def save(network: Any, path: Path) -> None:
     save_file(state, path)
 
 
-def score(network: Any, tokenizer: Any, examples: Sequence[Example], weights: WordWeights) -> Any:
-    """Logits (n, 4) of examples, as `PairScorer.score` gives them."""
-    scorer = PairScorer(network, tokenizer, half=True)
-    return scorer.score([(example.claim, window(example, weights)) for example in examples])
-
-
-def average(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean of the weights of networks that were tuned from one start.
-
-    Source: Wortsman et al., "Model soups" (ICML 2022).
-    """
-    return {
-        name: sum(state[name].double() for state in states).to(states[0][name].dtype) / len(states)
-        if states[0][name].is_floating_point()
-        else states[0][name]
-        for name in states[0]
-    }
-
-
 def main() -> None:
-    """Run the stages asked for; each leaves its result in the work folder."""
-    import numpy as np
+    """Train the network unless it is there, fit what lies on it, write weights and manifest."""
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="models/judge.safetensors")
     parser.add_argument("--base", type=Path, required=True, help="folder of the MiniLM weights")
-    parser.add_argument("--words", type=Path, required=True, help="table of word weights")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--abstracts", type=int, default=1500)
-    parser.add_argument("--minutes", type=float, default=55.0, help="of stage one at most")
-    parser.add_argument("--fold-minutes", type=float, default=15.0, help="of each fold at most")
-    parser.add_argument("--stage", choices=STAGES, action="append", help="default: all, in order")
+    parser.add_argument("--minutes", type=float, default=55.0, help="of training at most")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     options.work.mkdir(parents=True, exist_ok=True)
-    if not options.words.is_file():
-        options.words.write_text(count_abstract_words(options.data), encoding="utf-8")
-    weights = WordWeights.load(options.words)
+    words = options.out.with_name("judge-words.txt")
+    if not words.is_file():
+        words.write_text(count_abstract_words(options.data), encoding="utf-8")
+    weights = WordWeights.load(words)
     tokenizer = load_tokenizer(options.base)
-    first = options.work / "stage-one.pt"
-    sets = load_human(options.data)
-    human = [example for rows in sets.values() for example in rows]
-
-    def made() -> list[Example]:
-        return make_synthetic(options.data, abstracts=options.abstracts, seed=options.seed)
-
-    for stage in options.stage or STAGES:
-        network = build_network(options.base)
-        if stage == "one":
-            encoded = encode(made(), tokenizer, weights)
-            print(f"{len(encoded)} examples, {sum(len(item.ids) for item in encoded)} pieces")
-            train(
-                network,
-                encoded,
-                Schedule(rate=1e-4, minutes=options.minutes),
-                seed=options.seed,
-                checkpoint=options.work / "stage-one.checkpoint.pt",
-            )
-            torch.save(network.state_dict(), first)
-        elif stage == "transfer":
-            network.load_state_dict(torch.load(first, weights_only=True))
-            logits = score(network, tokenizer, human, weights)
-            np.save(options.work / "logits-transfer.npy", logits)
-        elif stage == "merge":
-            states = [
-                torch.load(options.work / f"fold-{fold}.pt", weights_only=True)
-                for fold in range(FOLDS)
-            ]
-            network.load_state_dict(average(states))
-            save(network, options.out)
-            digest = hashlib.sha256(options.out.read_bytes()).hexdigest()
-            print(json.dumps({"file": options.out.name, "sha256": digest}), flush=True)
-        else:
-            fold = int(stage.removeprefix("fold-"))
-            network.load_state_dict(torch.load(first, weights_only=True))
-            seen = [e for e in human if e.source not in MEASURED_ONLY and fold_of(e) != fold]
-            train(
-                network,
-                encode(mix(seen, made()), tokenizer, weights),
-                Schedule(rate=4e-5, minutes=options.fold_minutes),
-                seed=options.seed,
-            )
-            torch.save(network.state_dict(), options.work / f"fold-{fold}.pt")
-            own = [example for example in human if fold_of(example) == fold]
-            np.save(
-                options.work / f"logits-fold-{fold}.npy", score(network, tokenizer, own, weights)
-            )
+    network = build_network(options.base)
+    trained = options.work / "network.pt"
+    if not trained.is_file():
+        made = make_synthetic(options.data, abstracts=options.abstracts, seed=options.seed)
+        encoded = encode(made, tokenizer, weights)
+        print(f"{len(encoded)} examples, {sum(len(item.ids) for item in encoded)} pieces")
+        train(
+            network,
+            encoded,
+            Schedule(rate=1e-4, minutes=options.minutes),
+            seed=options.seed,
+            checkpoint=options.work / "checkpoint.pt",
+        )
+        torch.save(network.state_dict(), trained)
+    network.load_state_dict(torch.load(trained, weights_only=True))
+    tables = read_tables(
+        options.data, weights, PairScorer(network, load_plain(options.base), tokenizer)
+    )
+    fitted = fit_judge(tables)
+    save(network, options.out)
+    write_judge(fitted, options.out)
 
 
 if __name__ == "__main__":

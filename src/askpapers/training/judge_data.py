@@ -18,7 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from askpapers.support.evidence_window import count_words
+from askpapers.support.evidence_window import (
+    WordWeights,
+    as_sentences,
+    count_words,
+    select_window,
+)
 from askpapers.support.wording import split_sentences
 
 Label = Literal["supported", "neither", "contradicted", "unsupported"]
@@ -44,6 +49,11 @@ class Example:
     kind: str
     group: str
     changed: tuple[tuple[int, int], ...] | None = None
+
+
+def window(example: Example, weights: WordWeights) -> str:
+    """The evidence of an example as the network reads it."""
+    return " ".join(select_window(example.claim, as_sentences(example.evidence), weights))
 
 
 def _read(path: Path) -> str:
@@ -238,7 +248,7 @@ def load_abstracts(data: Path, *, count: int, rng: random.Random) -> list[Source
     taken = {row["title"].lower() for row in _read_lines(data / "abstractqa/papers.jsonl")}
     rows = _read_lines(data / "ml_abstracts.jsonl.xz")
     rng.shuffle(rows)
-    made = []
+    made: list[Source] = []
     for row in rows:
         sentences = tuple(split_sentences(row["abstract"]))
         if row["title"].lower() in taken or not 4 <= len(sentences) <= 16:

@@ -32,13 +32,13 @@ class Neighbours:
         self._sources = sources
         self._by_stem: dict[str, list[int]] = defaultdict(list)
         for index, source in enumerate(sources):
-            for stem in content_stems(source.title):
+            for stem in sorted(content_stems(source.title)):
                 self._by_stem[stem].append(index)
 
     def pick(self, source: Source, rng: random.Random) -> Source:
         """A neighbour of `source` that is not of its group."""
         scores: dict[int, float] = defaultdict(float)
-        for stem in content_stems(source.title):
+        for stem in sorted(content_stems(source.title)):
             posting = self._by_stem[stem]
             if 1 < len(posting) < 2000:
                 for index in rng.sample(posting, min(60, len(posting))):

@@ -1,14 +1,12 @@
-"""Fits the judge's regressions and measures them.
+"""Fits the regressions that lie on the judge's network, and measures them.
 
-`python -m askpapers.training.judge_stack --data DIR --logits DIR --models models` after
-`askpapers.training.judge`. The regressions see the human sets (logits from the fold that did not
-train on them) and corruptions of the dev split; figures come from the same cross-fitting, from
-regressions that never saw the set in question, and from corruptions of the test split.
+They see the human sets and corruptions of the dev split. Figures are
+cross-fitted (no example of the same group was seen), or come from fits that never saw the set in
+question, or from corruptions of the test split.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import random
@@ -25,8 +23,7 @@ from askpapers.metrics.classification import auroc, count_confusion
 from askpapers.metrics.statistics import estimate_statistic
 from askpapers.support.evidence_window import WordWeights
 from askpapers.support.features import LEXICAL_FEATURES, NETWORK_FEATURES, network_features
-from askpapers.support.judges import read_pair
-from askpapers.training.judge import FOLDS, fold_of
+from askpapers.support.judges import GUARD_DISCOUNT, is_refused, read_pair
 from askpapers.training.judge_data import (
     MEASURED_ONLY,
     Example,
@@ -38,16 +35,22 @@ from askpapers.training.judge_examples import make_examples
 CORRUPTED = "corruptions"
 _FOLDS = 5
 _CORRUPTION_WEIGHT = 2.0
+# Nothing that this judge sees tells these from the truth well; at full weight they would make it
+# doubt true sentences.
+_KIND_WEIGHTS = {"role": 0.3, "quantifier": 0.3, "addition": 0.5, "same-paper": 0.5}
 _COPY = LEXICAL_FEATURES.index("copy")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Examples with their numbers: `lexical` (n, f), `logits` (n, 4) or None."""
+    """Examples with their numbers.
+
+    `lexical` (n, f); `logits` (n, 5) as `PairScorer.score` gives them, None without a network.
+    """
 
     examples: Sequence[Example]
     lexical: np.ndarray
-    logits: np.ndarray | None
+    logits: np.ndarray | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -79,10 +82,13 @@ class Fit:
     coefficients: np.ndarray
     intercept: float
 
+    def odds(self, numbers: np.ndarray | None) -> np.ndarray:
+        """Logits (n,)."""
+        return np.asarray(numbers, dtype=np.float64) @ self.coefficients + self.intercept
+
     def predict(self, numbers: np.ndarray) -> np.ndarray:
         """Probabilities (n,)."""
-        odds = numbers @ self.coefficients + self.intercept
-        return 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))
+        return 1.0 / (1.0 + np.exp(-np.clip(self.odds(numbers), -30, 30)))
 
 
 def fit_logistic(
@@ -124,19 +130,16 @@ def balance(table: Table) -> np.ndarray:
             groups = np.unique(kinds[rows])
             for kind in groups:
                 chosen = rows & (kinds == kind)
-                weights[chosen] = share / len(groups) / chosen.sum()
+                weights[chosen] = share * _KIND_WEIGHTS.get(str(kind), 1.0) / chosen.sum()
+            weights[rows] *= share / weights[rows].sum()
     return weights * len(names) / weights.sum()
 
 
-def fit_table(table: Table, rows: np.ndarray, *, stacked: bool, penalty: float = 3.0) -> Fit:
+def fit_table(table: Table, rows: np.ndarray, *, stacked: bool, penalty: float = 50.0) -> Fit:
     """Fit on some rows of a table."""
-    chosen = Table(
-        [table.examples[int(row)] for row in np.flatnonzero(rows)],
-        table.lexical[rows],
-        None if table.logits is None else table.logits[rows],
-    )
+    chosen = Table([table.examples[int(row)] for row in np.flatnonzero(rows)], table.lexical[rows])
     return fit_logistic(
-        chosen.numbers(stacked=stacked), chosen.labels, balance(chosen), penalty=penalty
+        table.numbers(stacked=stacked)[rows], chosen.labels, balance(chosen), penalty=penalty
     )
 
 
@@ -156,18 +159,21 @@ def cross_fit(table: Table, *, stacked: bool) -> np.ndarray:
     return found
 
 
-def leave_out(table: Table, transferred: Table, *, stacked: bool) -> np.ndarray:
-    """Probabilities (n,) from regressions that saw nothing of the same set.
-
-    `transferred` holds the same examples with logits of a network that saw no human label.
-    """
+def leave_out(table: Table, *, stacked: bool) -> np.ndarray:
+    """Probabilities (n,) from fits that saw nothing of the same set."""
     learned = ~np.isin(table.names, list(MEASURED_ONLY))
-    numbers = transferred.numbers(stacked=stacked)
+    numbers = table.numbers(stacked=stacked)
     found = np.zeros(len(learned))
     for name in np.unique(table.names):
         own = table.names == name
-        found[own] = fit_table(transferred, learned & ~own, stacked=stacked).predict(numbers[own])
+        found[own] = fit_table(table, learned & ~own, stacked=stacked).predict(numbers[own])
     return found
+
+
+def discount(table: Table, chances: np.ndarray) -> np.ndarray:
+    """Probabilities as the judges give them, the guard's refusals put in."""
+    refused = [is_refused(dict(zip(LEXICAL_FEATURES, row, strict=True))) for row in table.lexical]
+    return np.where(refused, chances * GUARD_DISCOUNT, chances)
 
 
 def choose_threshold(table: Table, chances: np.ndarray) -> float:
@@ -204,7 +210,7 @@ def measure(examples: Sequence[Example], chances: np.ndarray, threshold: float) 
     for name, statistic in (("auroc", area), ("balanced_accuracy", balanced)):
         found = estimate_statistic(len(labels), statistic, clusters=groups, resamples=500)
         made[name] = [round(x, 3) for x in (found.value, found.low, found.high) if x is not None]
-    error = expected_calibration_error(chances.tolist(), labels.tolist())
+    error = expected_calibration_error(np.clip(chances, 0, 1).tolist(), labels.tolist())
     made["ece"] = round(error, 3) if error is not None else None
     return made
 
@@ -226,27 +232,31 @@ def measure_kinds(
 
 def read_table(
     examples: Sequence[Example], weights: WordWeights, scorer: PairScorer | None
-) -> tuple[Table, list[str]]:
-    """Numbers of examples; logits too when a scorer is given. The windows come along."""
-    lexical, windows = [], []
-    for example in examples:
-        numbers, _, window = read_pair(example.claim, example.evidence, weights)
-        lexical.append(list(numbers.values()))
-        windows.append(window)
-    logits = None
-    if scorer:
-        pairs = [(example.claim, window) for example, window in zip(examples, windows, strict=True)]
-        logits = scorer.score(pairs)
-    return Table(examples, np.array(lexical, dtype=np.float64), logits), windows
+) -> Table:
+    """Numbers of examples; logits and states too when a scorer is given."""
+    read = [read_pair(example.claim, example.evidence, weights) for example in examples]
+    lexical = np.array([list(numbers.values()) for numbers, _, _ in read], dtype=np.float64)
+    if scorer is None:
+        return Table(examples, lexical)
+    pairs = [(example.claim, row[2]) for example, row in zip(examples, read, strict=True)]
+    return Table(examples, lexical, scorer.score(pairs))
 
 
-def join(first: Table, second: Table) -> Table:
-    """Both tables, one behind the other."""
-    logits = None
-    if first.logits is not None and second.logits is not None:
-        logits = np.vstack((first.logits, second.logits))
-    return Table(
-        [*first.examples, *second.examples], np.vstack((first.lexical, second.lexical)), logits
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the judge is fitted and measured on: `fitted` (human sets, corruptions), `test`."""
+
+    fitted: Table
+    test: Table
+
+
+def read_tables(data: Path, weights: WordWeights, scorer: PairScorer) -> Tables:
+    """Read everything; takes some minutes."""
+    human = [example for rows in load_human(data).values() for example in rows]
+    examples = [*human, *corruptions(data, "dev", seed=11)]
+    return Tables(
+        read_table(examples, weights, scorer),
+        read_table(corruptions(data, "test", seed=13), weights, scorer),
     )
 
 
@@ -271,72 +281,63 @@ def as_parameters(fit: Fit, names: Sequence[str], *, threshold: float) -> str:
     return "\n".join([*lines, f"coefficients = {{ {pairs} }}"])
 
 
-def write_manifest(
-    path: Path, weights: Path | None, tables: Mapping[str, str], *, digest: str
-) -> None:
-    """Write `models/judge.toml`."""
-    size = f"size_bytes = {weights.stat().st_size}\n" if weights else ""
-    body = "\n\n".join(f"[parameters.{name}]\n{text}" for name, text in tables.items())
-    path.write_text(
-        'kind = "judge"\n'
-        'title = "Support judge"\n'
-        'licence = "Apache-2.0"\n'
-        f'sha256 = "{digest}"\n{size}'
-        'base = "all-minilm-l6-v2"\n'
-        'notes = "Cross-encoder under a calibrated regression; card and error rates: judge.md."\n\n'
-        '[source]\ntype = "shipped"\nfile = "judge.safetensors"\n\n'
-        f"{body}\n",
-        encoding="utf-8",
-    )
+@dataclass(frozen=True, slots=True)
+class FittedJudge:
+    """Both regressions as TOML, and all figures."""
+
+    tables: Mapping[str, str]
+    figures: Mapping[str, Any]
 
 
-def main() -> None:
-    """Fit both regressions, measure them, write manifest and figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--models", type=Path, required=True, help="folder with judge.safetensors")
-    parser.add_argument("--base", type=Path, required=True, help="folder of the MiniLM weights")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the network's training")
-    options = parser.parse_args()
-    weights = WordWeights.load(options.models / "judge-words.txt")
-    shipped = options.models / "judge.safetensors"
-    scorer = PairScorer.load(shipped, options.base)
-    human = [example for rows in load_human(options.data).values() for example in rows]
-    plain, _ = read_table(human, weights, None)
-    logits = np.zeros((len(human), 4), dtype=np.float32)
-    for fold in range(FOLDS):
-        rows = [row for row, example in enumerate(human) if fold_of(example) == fold]
-        logits[rows] = np.load(options.work / f"logits-fold-{fold}.npy")
-    folds = Table(human, plain.lexical, logits)
-    unseen = Table(human, plain.lexical, np.load(options.work / "logits-transfer.npy"))
-    dev, _ = read_table(corruptions(options.data, "dev", seed=11), weights, scorer)
-    test, _ = read_table(corruptions(options.data, "test", seed=13), weights, scorer)
-    everything, transferred = join(folds, dev), join(unseen, dev)
+def fit_judge(tables: Tables) -> FittedJudge:
+    """Fit both regressions and measure them."""
+    everything, test = tables.fitted, tables.test
     learned = ~np.isin(everything.names, list(MEASURED_ONLY))
     figures: dict[str, Any] = {}
-    tables = {}
+    bodies = {}
     for name, stacked in (("lexical", False), ("stacked", True)):
-        fitted = cross_fit(everything, stacked=stacked)
-        threshold = choose_threshold(everything, fitted)
+        chances = discount(everything, cross_fit(everything, stacked=stacked))
+        threshold = choose_threshold(everything, chances)
         fit = fit_table(everything, learned, stacked=stacked)
+        away = discount(everything, leave_out(everything, stacked=stacked))
+        unseen = discount(test, fit.predict(test.numbers(stacked=stacked)))
         names = (*LEXICAL_FEATURES, *NETWORK_FEATURES) if stacked else LEXICAL_FEATURES
-        tables[name] = as_parameters(fit, names, threshold=threshold)
-        away = leave_out(everything, transferred, stacked=stacked)
+        bodies[name] = as_parameters(fit, names, threshold=threshold)
         figures[name] = {
             "threshold": threshold,
-            "cross_fitted": _by_set(everything, fitted, threshold),
+            "cross_fitted": _by_set(everything, chances, threshold),
             "set_left_out": _by_set(everything, away, threshold),
-            "corruptions_test": measure_kinds(
-                test.examples, fit.predict(test.numbers(stacked=stacked)), threshold
-            ),
+            "corruptions_test": measure_kinds(test.examples, unseen, threshold),
         }
     overlap = everything.lexical[:, LEXICAL_FEATURES.index("coverage")]
     figures["overlap"] = _by_set(everything, overlap, choose_threshold(everything, overlap))
-    figures["network"] = _by_set(everything, everything.numbers(stacked=True)[:, -2] / 2 + 0.5, 0.5)
-    digest = hashlib.sha256(shipped.read_bytes()).hexdigest()
-    write_manifest(options.models / "judge.toml", shipped, tables, digest=digest)
-    (options.models / "judge-figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
+    cosine = everything.numbers(stacked=True)[:, -1]
+    figures["cosine"] = _by_set(everything, cosine, choose_threshold(everything, cosine))
+    squashed = len(LEXICAL_FEATURES) + NETWORK_FEATURES.index("margin_squashed")
+    margin = everything.numbers(stacked=True)[:, squashed] / 2 + 0.5
+    figures["network_before_human_labels"] = _by_set(everything, margin, 0.5)
+    return FittedJudge(bodies, figures)
+
+
+def write_judge(fitted: FittedJudge, weights: Path) -> None:
+    """Write `judge.toml` and `judge-figures.json` beside the weights."""
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    body = "\n\n".join(f"[parameters.{name}]\n{text}" for name, text in fitted.tables.items())
+    weights.with_name("judge.toml").write_text(
+        'kind = "judge"\n'
+        'title = "Support judge"\n'
+        'licence = "Apache-2.0"\n'
+        f'sha256 = "{digest}"\n'
+        f"size_bytes = {weights.stat().st_size}\n"
+        'base = "all-minilm-l6-v2"\n'
+        'notes = "Cross-encoder under a calibrated regression; card and error rates: judge.md."\n\n'
+        f'[source]\ntype = "shipped"\nfile = "{weights.name}"\n\n'
+        f"{body}\n",
+        encoding="utf-8",
+    )
+    weights.with_name("judge-figures.json").write_text(
+        json.dumps(fitted.figures, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def _by_set(table: Table, chances: np.ndarray, threshold: float) -> dict[str, Any]:
@@ -353,7 +354,3 @@ def _by_set(table: Table, chances: np.ndarray, threshold: float) -> dict[str, An
         chosen = [table.examples[int(r)] for r in rows]
         made[f"summedits-{domain}"] = measure(chosen, chances[rows], threshold)
     return made
-
-
-if __name__ == "__main__":
-    main()

@@ -48,8 +48,10 @@ cost expense|speed pace|size scale|amount quantity|beginning start|huge enormous
 _OPENERS = re.compile(
     r"^(?:However|Moreover|Furthermore|In addition|Additionally|Also|Thus|Therefore|Hence|"
     r"Specifically|In particular|To this end|Finally|Consequently|As a result|In this "
-    r"(?:paper|work|article)|Here|Notably|Importantly|In summary|Overall|Indeed|Besides|First|Second|"
-    r"To address this issue|To solve this problem|Interestingly|Empirically|For example|For instance),?\s+"
+    r"(?:paper|work|article)|Here|Notably|"
+    r"Importantly|In summary|Overall|Indeed|Besides|First|"
+    r"Second|To address this issue|To solve this problem|Interestingly|Empirically|For example|"
+    r"For instance),?\s+"
 )
 _ASIDE = re.compile(
     r"\s\((?![^)]*\d+%)[^()]{2,80}\)|,\s(?:e\.g\.|i\.e\.|for example|namely),?[^,.;]*"
