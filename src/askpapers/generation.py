@@ -6,13 +6,14 @@ until the first is done or has closed its iterator.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 from askpapers.errors import BackendMissing, GenerationFailed, ModelDamaged
 from askpapers.models import ModelFile
@@ -154,17 +155,18 @@ class LlamaCppGenerator:
             )
         with self._lock:
             try:
-                stream = self._llama.create_completion(
-                    tokens,
-                    max_tokens=sampling.max_tokens,
-                    temperature=sampling.temperature,
-                    repeat_penalty=sampling.repeat_penalty,
-                    seed=sampling.seed,
-                    grammar=llama_cpp.LlamaGrammar.from_string(grammar, verbose=False),
-                    stream=True,
-                )
-                for piece in stream:
-                    yield piece["choices"][0]["text"]
+                with _ShortlistGrammar(llama_cpp, self._llama, grammar) as allowed:
+                    stream = self._llama.create_completion(
+                        tokens,
+                        max_tokens=sampling.max_tokens,
+                        temperature=sampling.temperature,
+                        repeat_penalty=sampling.repeat_penalty,
+                        seed=sampling.seed,
+                        logits_processor=llama_cpp.LogitsProcessorList([allowed]),
+                        stream=True,
+                    )
+                    for piece in stream:
+                        yield piece["choices"][0]["text"]
             except (ValueError, RuntimeError) as exc:
                 raise GenerationFailed(f"llama.cpp could not go on: {exc}.") from exc
 
@@ -179,6 +181,65 @@ class LlamaCppGenerator:
             for token in range(self._llama.n_vocab())
             if llama_cpp.llama_vocab_is_control(vocabulary, token)
         )
+
+
+class _ShortlistGrammar:
+    """Holds the model to a grammar by asking it about the likeliest tokens only.
+
+    llama.cpp's grammar sampler tests the whole vocabulary at every step, which took longer than
+    the model itself (29 of 52 ms a token with 49,152 tokens on one core). The likeliest allowed
+    token is the same; when none of the shortlist is allowed, all are tested.
+    """
+
+    _SHORTLIST = 64
+
+    def __init__(self, llama_cpp: Any, llama: Any, grammar: str) -> None:
+        vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
+        self._llama_cpp = llama_cpp
+        self._sampler = llama_cpp.llama_sampler_init_grammar(vocabulary, grammar.encode(), b"root")
+        if not self._sampler:
+            raise ValueError("the grammar is malformed")
+        self._read: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._llama_cpp.llama_sampler_free(self._sampler)
+
+    def __call__(self, tokens: Any, logits: Any) -> Any:
+        """Return `logits` (float32, by token) with minus infinity for what may not come next.
+
+        Args:
+            tokens: the prompt and what was written so far.
+            logits: the model's, for the next token.
+        """
+        import numpy as np
+
+        for token in tokens[self._read :] if self._read is not None else ():
+            self._llama_cpp.llama_sampler_accept(self._sampler, int(token))
+        self._read = len(tokens)
+        size = min(self._SHORTLIST, len(logits))
+        shortlist = np.argpartition(logits, -size)[-size:]
+        allowed = self._keep_allowed(shortlist)
+        if not allowed.size:
+            allowed = self._keep_allowed(np.arange(len(logits)))
+        held = np.full_like(logits, -np.inf)
+        held[allowed] = logits[allowed]
+        return held
+
+    def _keep_allowed(self, candidates: Any) -> Any:
+        """Return those of `candidates` (token numbers) that the grammar allows next."""
+        import numpy as np
+
+        bindings = self._llama_cpp
+        data = (bindings.llama_token_data * len(candidates))(
+            *((int(token), 0.0, 0.0) for token in candidates)
+        )
+        array = bindings.llama_token_data_array(data, len(candidates), -1, False)
+        bindings.llama_sampler_apply(self._sampler, ctypes.byref(array))
+        kept = [entry.id for entry in data if entry.logit == 0.0]
+        return np.array(kept, dtype=np.int64)
 
 
 def is_installed() -> bool:
