@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
 
@@ -166,6 +165,15 @@ def open_generator(adapter: Path | None, threads: int) -> LlamaCppGenerator:
     return LlamaCppGenerator(file, adapter=over, threads=threads)
 
 
+def _read_scores(path: Path) -> dict[tuple[str, str], Score]:
+    """Return the scores of an interrupted run, by way and question."""
+    if not path.exists():
+        return {}
+    names = {field.name for field in fields(Score)}
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return {(row["way"], row["id"]): Score(**{name: row[name] for name in names}) for row in rows}
+
+
 def _find_grammar(way: str, example: Example, max_sentences: int) -> str:
     if "+" not in way:
         return _FREE
@@ -190,24 +198,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeat-penalty", type=float, default=1.0)
     parser.add_argument("--max-tokens", type=int, default=96)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--answers", type=Path, help="write every answer here as JSON Lines")
+    parser.add_argument("--answers", type=Path, help="JSON Lines to append to and go on from")
     options = parser.parse_args(arguments)
     cases = make_cases(options.data, options.split, options.count, options.seed)
     sampling = Sampling(max_tokens=options.max_tokens, repeat_penalty=options.repeat_penalty)
-    lines = []
+    done = _read_scores(options.answers) if options.answers else {}
     for way in options.ways:
         adapter = options.adapter if way.startswith("adapter") else None
         generator = open_generator(adapter, options.threads)
         scores = []
         for item, example in cases:
-            grammar = _find_grammar(way, example, options.max_sentences)
-            scores.append(score(item, example, *answer(generator, example, grammar, sampling)))
-            lines.append({"way": way, "question": item.question, "reference": item.answer})
-            lines[-1] |= asdict(scores[-1])
+            found = done.get((way, item.id))
+            if found is None:
+                grammar = _find_grammar(way, example, options.max_sentences)
+                found = score(item, example, *answer(generator, example, grammar, sampling))
+                if options.answers:
+                    row = {"way": way, "question": item.question, "reference": item.answer}
+                    with options.answers.open("a", encoding="utf-8") as lines:
+                        lines.write(json.dumps(row | asdict(found)) + "\n")
+            scores.append(found)
         print(json.dumps({"way": way, "n": len(scores), **summarise(scores)}), flush=True)
-    if options.answers is not None:
-        options.answers.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-        print(options.answers, file=sys.stderr)
     return 0
 
 
