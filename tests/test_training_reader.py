@@ -224,8 +224,8 @@ def test_an_interrupted_run_ends_where_a_whole_one_does(
 ) -> None:
     import torch
 
-    steps = [training.Step(tuple(make_items()), 1.0) for _ in range(6)]
-    recipe = Recipe(frozen_layers=0)
+    steps = [training.Step(tuple(make_items()), 1.0, ends=i in (2, 5)) for i in range(6)]
+    recipe = Recipe(frozen_layers=0, cycles=(1.0,))
 
     def run(work: Path, count: int) -> dict[str, torch.Tensor]:
         work.mkdir(exist_ok=True)
@@ -236,6 +236,23 @@ def test_an_interrupted_run_ends_where_a_whole_one_does(
     run(tmp_path / "parts", 3)
     resumed = run(tmp_path / "parts", 6)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_the_result_is_the_mean_of_the_ends_of_the_cycles(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    steps = [training.Step(tuple(make_items()), 1.0, ends=i in (0, 2, 5)) for i in range(6)]
+    monkeypatch.setattr(training, "plan", lambda *_: steps)
+    recipe = Recipe(frozen_layers=0, cycles=(1.0, 0.6))
+    result = training.train(tmp_path, base, tmp_path, recipe).weights()
+    ends = [load_file(tmp_path / f"step-{n}.safetensors") for n in (1, 3, 6)]
+    for name, value in result.items():
+        mean = (ends[1][name].float() + ends[2][name].float()) / 2
+        assert torch.allclose(value.float(), mean, rtol=1e-3, atol=1e-4)
+    assert any(not torch.equal(ends[1][name], ends[2][name]) for name in result)
 
 
 def make_rows(count: int = 60) -> list[Row]:
