@@ -68,18 +68,20 @@ def run(
     ] = None,
     fail_under: Annotated[
         str | None,
-        typer.Option("--fail-under", metavar="METRIC=BOUND,...", help="Gate on lower bounds."),
+        typer.Option(
+            "--fail-under", metavar="METRIC=BOUND,...", help="Gate on bounds; suite: its own."
+        ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not resume or reuse answers.")] = False,
     format: _Format = "table",
     out: _Out = None,
 ) -> None:
     """Run a suite and print its metrics with intervals."""
-    from askpapers.evals import check_gate, parse_gate, parse_sweep
+    from askpapers.evals import check_gate, load_suite, parse_gate, parse_sweep
     from askpapers.evaluation import run_suite
     from askpapers.reports import write_report
 
-    gate = parse_gate(fail_under) if fail_under else None
+    gate = parse_gate(fail_under, load_suite(suite).thresholds) if fail_under else None
     base: dict[str, dict[str, object]] = {"generation": {"seed": seed}}
     if model:
         base["generation"]["model"] = model
