@@ -38,8 +38,8 @@ def weights(base, tmp_path_factory):
     torch.manual_seed(1)
     network = build_network(base)
     for name, parameter in network.named_parameters():
-        if "word_embeddings" not in name:
-            torch.nn.init.normal_(parameter, std=0.2)
+        if not name.startswith("bert."):
+            torch.nn.init.normal_(parameter, std=0.5)
     path = tmp_path_factory.mktemp("weights") / "judge.safetensors"
     save(network, path)
     return path
