@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from askpapers.domain import ABSTENTION, Answer, Dropped, Evidence, Sentence, Source
+from askpapers.domain import (
+    ABSTENTION,
+    Answer,
+    Dropped,
+    Evidence,
+    Filters,
+    Sentence,
+    Source,
+)
 from askpapers.errors import UsageError
 from askpapers.ui.asking import Frame
 from askpapers.ui.exporting import write_plain
@@ -112,7 +120,7 @@ def render_examples(questions: Sequence[str]) -> str:
 def _render_turn(turn: Turn, number: int, *, is_last: bool) -> str:
     answer = turn.answer
     if answer.status == "abstained":
-        body = _render_abstention(answer, has_filters=turn.ask.filters != type(turn.ask.filters)())
+        body = _render_abstention(answer, number, has_filters=turn.ask.filters != Filters())
     else:
         body = "".join(_render_sentence(sentence, number) for sentence in answer.sentences)
     again = _render_again() if is_last else ""
@@ -149,8 +157,14 @@ def _render_chip(n: int, evidence: Evidence, turn: int) -> str:
     )
 
 
-def _render_abstention(answer: Answer, *, has_filters: bool) -> str:
-    items = "".join(f"<li>{escape(paper.title)}</li>" for paper in answer.nearest)
+def _render_abstention(answer: Answer, turn: int, *, has_filters: bool) -> str:
+    numbers = {source.paper_id: source.n for source in answer.sources}
+    items = "".join(
+        f'<li><button type="button" class="ap-link" data-turn="{turn}" '
+        f'data-goto="card-t{turn}-s{numbers.get(paper.paper_id, 0)}">{escape(paper.title)}</button>'
+        "</li>"
+        for paper in answer.nearest
+    )
     offered = f"<p>Nearest papers:</p><ul>{items}</ul>" if items else ""
     reason = answer.reason or ""
     why = escape(reason[:1].upper() + reason[1:])

@@ -20,7 +20,8 @@ from askpapers.domain import Paper
 MAX_POINTS = 2000
 """Papers drawn at most: more points than this are a cloud, not a map."""
 _TSNE_POINTS = 1000
-_TSNE_STEPS = 300
+_TSNE_STEPS = 500
+_EXAGGERATED_STEPS = 150
 _PERPLEXITY = 20.0
 _LABEL_WORDS = 3
 _WIDTH, _HEIGHT, _MARGIN = 900, 560, 24
@@ -58,11 +59,14 @@ def make_map(papers: Sequence[Paper], vectors: np.ndarray) -> PaperMap:
     """Lay papers out by their vectors, float32 (n, d), unit length, rows in the papers' order."""
     count = len(papers)
     k = max(1, min(len(_COLOURS), round(math.sqrt(count / 4))))
-    clusters = group(vectors, k)
+    # What all texts share says nothing about any: without it, neighbours stand out.
+    own = vectors - vectors.mean(axis=0) if count > k else vectors
+    own = own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
+    clusters = group(own, k)
     return PaperMap(
         tuple(paper.paper_id for paper in papers),
         tuple(paper.title for paper in papers),
-        _to_unit_square(project(vectors)),
+        _to_unit_square(project(own)),
         clusters,
         tuple(name_groups([f"{p.title} {p.title} {p.abstract}" for p in papers], clusters, k)),
     )
@@ -184,9 +188,9 @@ def _tsne(vectors: np.ndarray, start: np.ndarray) -> np.ndarray:
         np.fill_diagonal(kernel, 0.0)
         shares = np.maximum(kernel / kernel.sum(), 1e-12)
         # "Early exaggeration" of the paper, section 3.4: clusters form before they spread.
-        pull = (wanted * (6.0 if turn < 80 else 1.0) - shares) * kernel
+        pull = (wanted * (12.0 if turn < _EXAGGERATED_STEPS else 1.0) - shares) * kernel
         gradient = 4.0 * (pull.sum(axis=1)[:, None] * points - pull @ points)
-        step = (0.5 if turn < 80 else 0.8) * step - rate * gradient
+        step = (0.5 if turn < _EXAGGERATED_STEPS else 0.8) * step - rate * gradient
         points = points + step
         points -= points.mean(axis=0)
     return np.asarray(points, dtype=np.float64)

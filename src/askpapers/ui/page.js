@@ -169,7 +169,11 @@
   document.addEventListener("focusin", (event) => {
     focused = event.target.dataset?.goto ? event.target.dataset.goto : null;
   });
+  let followed = false; // the turn being answered was brought into view once; then the reader leads
   new MutationObserver(() => {
+    const live = document.querySelector(".ap-live[aria-busy=true]");
+    if (live && !followed) live.scrollIntoView({ block: "nearest" });
+    followed = Boolean(live);
     // Gradio names its drop zone otherwise than it reads: what is read is the better name.
     document.querySelector("#ap-upload button.upload-container[aria-label]")?.removeAttribute("aria-label");
     if (!focused || document.activeElement !== document.body) return;
