@@ -1,8 +1,8 @@
 """From a question to an answer in which every sentence shows its proof.
 
 Search, decide whether the evidence states what is asked, let the model write from the evidence
-under a grammar, verify every sentence against the sentences it may cite, try a failed one again,
-and put the best verbatim quotation in its place when that fails too. Without a model the
+under a grammar, verify every sentence against the sentences it may cite, let it try again from
+the best evidence alone, and quote that evidence when this fails too. Without a model the
 quotations alone are the answer.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from askpapers.citations import Draft, render_sentence
+from askpapers.citations import render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
     ABSTENTION,
@@ -22,6 +22,7 @@ from askpapers.domain import (
     Dropped,
     Evidence,
     Filters,
+    Paper,
     SearchResult,
     Sentence,
     Source,
@@ -29,8 +30,8 @@ from askpapers.domain import (
     Usage,
 )
 from askpapers.errors import UsageError
-from askpapers.verification import make_quotation, verify_draft
-from askpapers.writing import Brief, Meter, Writer, as_written, prepare_brief, write_drafts
+from askpapers.verification import make_quotation, strays, verify_draft
+from askpapers.writing import Brief, Meter, Writer, prepare_brief, write_drafts
 
 MAX_QUESTION_CHARS = 4000
 _NEAREST = 3
@@ -225,67 +226,61 @@ class Answerer:
     def _write(
         self, question: str, result: SearchResult, writer: Writer, work: _Work
     ) -> Iterator[Event]:
-        """Write, verify, retry, replace; then quote the best evidence if nothing shows it."""
+        """Write until the best evidence is shown; the last resort is to quote it.
+
+        The first attempt reads all the evidence; the next ones read the best sentence alone,
+        which a small model strays from least.
+        """
         papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
-        brief = prepare_brief(question, result.evidence, papers, writer, work.meter)
-        work.dropped += brief.dropped
-        work.read = frozenset(brief.papers.values())
-        accepted, attempt = "", 0
-        while len(work.sentences) < writer.max_sentences:
-            failed = None
-            pieces = write_drafts(
-                brief,
-                writer,
-                work.meter,
-                accepted=accepted,
-                remaining=writer.max_sentences - len(work.sentences),
-                attempt=attempt,
-            )
-            for piece in pieces:
-                if isinstance(piece, str):
-                    yield Drafted(piece)
-                    continue
-                sentence = verify_draft(
-                    piece,
-                    cited_ids=brief.ids_of(piece),
-                    shown=brief.shown,
-                    papers=papers,
-                    numbers=work.numbers,
-                    judge=writer.judge,
-                )
-                if sentence is None:
-                    failed = piece
-                    pieces.close()
-                    break
-                if all(s.text != sentence.text for s in work.sentences):
-                    yield work.settle(sentence)
-                accepted += as_written(piece)
-                attempt = 0
-            if failed is None:
-                break
-            attempt += 1
-            if attempt > writer.retries:
-                yield from _replace(failed, brief, work)
-                break
         best = result.evidence[0]
-        if not work.shows(best):
-            yield work.settle(make_quotation(best, work.numbers))
+        for attempt in range(1 + writer.retries):
+            evidence = (best,) if attempt else result.evidence
+            brief = prepare_brief(question, evidence, papers, writer, work.meter)
+            if attempt == 0:
+                work.dropped += brief.dropped
+                work.read = frozenset(brief.papers.values())
+            yield from _attempt(question, best, brief, papers, writer, work, attempt)
+            if work.shows(best):
+                return
+        yield work.settle(make_quotation(best, work.numbers))
 
 
-def _replace(failed: Draft, brief: Brief, work: _Work) -> Iterator[Event]:
-    """Quote the best sentence that was shown in place of one that could not be supported."""
-    cited_ids = brief.ids_of(failed)
-    free = [e for e in brief.shown if not work.shows(e)]
-    choices = [e for e in free if e.paper_id in cited_ids] or free
-    if not choices:
-        paper_id = next(iter(sorted(cited_ids)), "")
-        work.dropped.append(Dropped(paper_id, "a written sentence was not supported"))
+def _attempt(
+    question: str,
+    best: Evidence,
+    brief: Brief,
+    papers: Mapping[str, Paper],
+    writer: Writer,
+    work: _Work,
+    attempt: int,
+) -> Iterator[Event]:
+    """Settle what the model writes, sentence by sentence, up to the first that does not stand."""
+    remaining = writer.max_sentences - len(work.sentences)
+    if remaining < 1:
         return
-    best = max(choices, key=lambda e: e.score)
-    work.dropped.append(
-        Dropped(best.paper_id, "a written sentence was not supported; quoted instead")
-    )
-    yield work.settle(make_quotation(best, work.numbers))
+    pieces = write_drafts(brief, writer, work.meter, remaining=remaining, attempt=attempt)
+    for piece in pieces:
+        if isinstance(piece, str):
+            yield Drafted(piece)
+            continue
+        sentence = verify_draft(
+            piece,
+            cited_ids=brief.ids_of(piece),
+            shown=brief.shown,
+            papers=papers,
+            numbers=work.numbers,
+            judge=writer.judge,
+        )
+        why = "not supported" if sentence is None else None
+        if sentence is not None and not work.shows(best) and strays(question, sentence, best):
+            why = "beside the question"
+        if why is not None or sentence is None:
+            paper_id = min(brief.ids_of(piece), default="")
+            work.dropped.append(Dropped(paper_id, f"a written sentence was {why}"))
+            pieces.close()
+            return
+        if all(s.text != sentence.text for s in work.sentences):
+            yield work.settle(sentence)
 
 
 def _find_reason_to_abstain(result: SearchResult, abstain_below: float) -> str | None:

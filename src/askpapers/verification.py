@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
-from askpapers.citations import Draft
+from askpapers.citations import Draft, find_figures
 from askpapers.domain import Citation, Evidence, Paper, Sentence
 from askpapers.support import Judgement, SupportJudge
+
+_STRAY_LOG_ODDS = 2.0
+_ASKS_FOR_FIGURE = re.compile(
+    r"\bhow (?:many|much|long|fast|large|big|often|accurate|good|well|far)\b"
+    r"|\b(?:what|which) (?:\w+ )?(?:percentage|percent|accuracy|rates?|scores?|fraction|number|size"
+    r"|speed-?ups?|cost|factor|share)\b"
+    r"|\b(?:error rates?|accuracy|percent|number of|speed-?up|bleu|f1|hours)\b",
+    re.IGNORECASE,
+)
 
 
 def verify_draft(
@@ -65,6 +75,23 @@ def verify_draft(
         verdict=judgement.verdict,
         support=judgement.support,
         evidence=citations,
+    )
+
+
+def strays(question: str, sentence: Sentence, best: Evidence) -> bool:
+    """Tell whether a supported sentence is beside the question.
+
+    It is when its evidence is far weaker than the best, or when a figure is asked for, the best
+    evidence holds figures, and the sentence repeats none of them.
+    """
+    strongest = max(c.evidence.score for c in sentence.evidence)
+    if strongest < best.score - _STRAY_LOG_ODDS:
+        return True
+    figures = find_figures([best.quote])
+    return bool(
+        figures
+        and _ASKS_FOR_FIGURE.search(question)
+        and not figures & find_figures([sentence.text])
     )
 
 

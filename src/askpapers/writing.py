@@ -29,7 +29,7 @@ class Writer:
     """A generator with the judge of what it writes, its prompts and the policy of its manifest.
 
     `whole_abstracts`: the prompt shows whole abstracts instead of chosen sentences.
-    `retries`: attempts at a sentence that was not supported.
+    `retries`: further attempts while the best evidence is not shown.
     """
 
     generator: Generator
@@ -91,7 +91,7 @@ def prepare_brief(
         evidence: best first, at least one.
         papers: by id, all that `evidence` names.
         writer: the model.
-        meter: its `prompt_tokens` are set.
+        meter: its `prompt_tokens` become those of the largest prompt.
 
     Raises:
         UsageError: the question does not fit even with one sentence.
@@ -101,16 +101,17 @@ def prepare_brief(
     room = writer.generator.context_tokens - writer.sampling.max_tokens
     while True:
         prompt = _render(question, units, papers, writer)
-        meter.prompt_tokens = writer.generator.count_tokens(prompt)
-        if meter.prompt_tokens <= room:
+        tokens = writer.generator.count_tokens(prompt)
+        if tokens <= room:
             break
         if len(units) == 1:
             raise UsageError(
-                f"The question and one source take {meter.prompt_tokens} tokens; "
+                f"The question and one source take {tokens} tokens; "
                 f"{room} fit the model {writer.generator.name!r}.",
                 hint="ask a shorter question, or --quote-only",
             )
         dropped.append(Dropped(units.pop().paper_id, "no room in the prompt"))
+    meter.prompt_tokens = max(meter.prompt_tokens, tokens)
     ids = list(dict.fromkeys(e.paper_id for e in units))
     if writer.whole_abstracts:
         units = [e for paper_id in ids for e in _all_sentences(papers[paper_id], units)]
@@ -119,7 +120,7 @@ def prepare_brief(
 
 
 def write_drafts(
-    brief: Brief, writer: Writer, meter: Meter, *, accepted: str, remaining: int, attempt: int
+    brief: Brief, writer: Writer, meter: Meter, *, remaining: int, attempt: int
 ) -> Pieces[str | Draft, None, None]:
     """Yield the growing text, and each complete sentence as a draft.
 
@@ -127,18 +128,16 @@ def write_drafts(
         brief: what the model is shown.
         writer: the model.
         meter: counts what is written.
-        accepted: what it wrote so far and stands, in its own form (see `as_written`).
         remaining: sentences that may still come, at least 1.
-        attempt: 0 draws as the settings say; each further attempt draws other words.
+        attempt: up to 1 draws as the settings say; each further attempt draws other words.
     """
     sampling = writer.sampling
-    if attempt:
+    if attempt > 1:
         warmer = max(sampling.temperature, _RETRY_TEMPERATURE)
         sampling = replace(sampling, temperature=warmer, seed=sampling.seed + attempt)
     grammar = build_grammar(list(brief.papers), max_sentences=remaining, figures=brief.figures)
     text, complete = "", 0
-    prompt = brief.prompt + accepted
-    for piece in writer.generator.write(prompt, grammar=grammar, sampling=sampling):
+    for piece in writer.generator.write(brief.prompt, grammar=grammar, sampling=sampling):
         meter.count_piece()
         text += piece
         drafts = read_drafts(text)
@@ -147,12 +146,6 @@ def write_drafts(
             complete = len(drafts)
         else:
             yield text
-
-
-def as_written(draft: Draft) -> str:
-    """Return a draft in the form the model wrote it, so that it can go on from there."""
-    marks = "".join(f"[{n}]" for n in draft.numbers)
-    return f"{draft.text.removesuffix('.')} {marks}. "
 
 
 def _render(

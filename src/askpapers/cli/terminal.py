@@ -127,12 +127,10 @@ def render_proof(answer: Answer) -> str:
             lines.append(wrap(f"{source.title} ({read})", indent="    ", first=f"[{source.n}] "))
         if len(others) > _OTHERS_SHOWN:
             lines.append(f"    and {len(others) - _OTHERS_SHOWN} more (--json lists them)")
-    replaced = [d for d in answer.dropped if "quoted instead" in d.why]
-    if replaced:
-        lines += [
-            "",
-            wrap("A written sentence was not supported; a quotation stands in its place."),
-        ]
+    if any(s.origin == "quoted" for s in answer.sentences) and any(
+        "written sentence" in d.why for d in answer.dropped
+    ):
+        lines += ["", wrap("What the model wrote did not stand; a quotation is in its place.")]
     return "\n".join(lines)
 
 
