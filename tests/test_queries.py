@@ -36,7 +36,12 @@ def vocabulary():
         ("Methods until 2024-05-31", "Methods", None, "2024-05-31"),
         ("Methods before 2024-03-01", "Methods", None, "2024-02-29"),
         ("Between 2021 and 2023, what changed?", "what changed?", "2021", "2023"),
-        ("Which papers from May 2024 study LoRA?", "Which papers study LoRA?", "2024-05", "2024-05"),
+        (
+            "Which papers from May 2024 study LoRA?",
+            "Which papers study LoRA?",
+            "2024-05",
+            "2024-05",
+        ),
         ("What was published in 2019 on GANs?", "What was on GANs?", "2019", "2019"),
         ("What happened last year?", "What happened?", "2025", "2025"),
         ("What happened in the past two years?", "What happened?", "2024", None),
