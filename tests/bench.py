@@ -36,6 +36,10 @@ def reference():
     return a
 
 
+def show(name, median, base, count):
+    print(f"{name:<32} {median * 1000:8.1f} ms {median / base:8.1f} x reference   n={count}")
+
+
 def measure(name, calls, rounds):
     """Print the median of every call and its ratio to the reference beside it."""
     times, references = [], []
@@ -44,7 +48,7 @@ def measure(name, calls, rounds):
             references.append(timed(reference))
             times.append(timed(call))
     median, base = statistics.median(times), statistics.median(references)
-    print(f"{name:<44} {median * 1000:8.1f} ms   {median / base:7.1f} x reference   n={len(times)}")
+    show(name, median, base, len(times))
 
 
 def main():
@@ -61,9 +65,8 @@ def main():
         os.environ.setdefault("ASKPAPERS_HOME", folder)
         app = App(load_settings())
         if options.corpus:
-            print(
-                f"index of {options.corpus}: {timed(lambda: app.build_index(tuple(options.corpus), force=False)):.1f} s"
-            )
+            seconds = timed(lambda: app.build_index(tuple(options.corpus)))
+            print(f"index of {options.corpus}: {seconds:.1f} s")
         started = time.perf_counter()
         app.open_index()
         print(f"{len(app.papers()):,} papers, opened in {time.perf_counter() - started:.1f} s")
@@ -91,9 +94,7 @@ def main():
         for name, values in (("first token of an answer", firsts), ("whole answer", totals)):
             if values:
                 median = statistics.median(values)
-                print(
-                    f"{name:<44} {median * 1000:8.1f} ms   {median / base:7.1f} x reference   n={len(values)}"
-                )
+                show(name, median, base, len(values))
         index = sum(f.stat().st_size for f in Path(app.home).rglob("*") if f.is_file())
         print(f"home folder: {index / 1e6:.1f} MB")
 

@@ -1,4 +1,4 @@
-"""Questions that no pile of machine learning abstracts answers: cooking, sport, news, small talk."""
+"""Questions that no pile of machine learning abstracts answers: cooking, sport, small talk."""
 
 OFF_TOPIC = (
     "Who won the football world cup in 2018?",
