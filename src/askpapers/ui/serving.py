@@ -170,7 +170,8 @@ def make_server(desk: Desk, *, host: str, port: int, auth: str | None, open_to_a
         mcp_server=False,
         theme=gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         css=read_asset("page.css"),
-        head=f"<script>{read_asset('page.js')}</script>",
+        # Gradio rewrites `css` so that it reaches inner elements only; the frame is styled here.
+        head=f"<style>{read_asset('frame.css')}</style><script>{read_asset('page.js')}</script>",
     )
     allowed = None if (open_to_all or not _is_loopback(host)) else {"localhost", host}
     config = uvicorn.Config(
