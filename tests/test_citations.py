@@ -98,3 +98,17 @@ def test_what_is_rendered_reads_back(text, numbers):
 
 def test_a_quotation_keeps_its_text():
     assert render_sentence("We use 3 GPUs.", [4], quoted=True) == "“We use 3 GPUs.” [4]"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("a proof is given [1].", "A proof is given."),
+        ("the method works [1].", "The method works."),
+        ("k-means is fast [1].", "k-means is fast."),
+        ("pH is low [1].", "pH is low."),
+        ("n samples are drawn [1].", "n samples are drawn."),
+    ],
+)
+def test_a_sentence_begins_with_a_capital(written, read):
+    assert read_drafts(written)[0].text == read

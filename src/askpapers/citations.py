@@ -90,18 +90,20 @@ def read_drafts(text: str) -> list[Draft]:
     """
     drafts = []
     for match in _SENTENCE.finditer(text):
-        body = _without_verdict(match["text"].strip())
+        body = _capitalised(_VERDICT.sub("", match["text"]).strip())
         numbers = tuple(dict.fromkeys(int(n) for n in re.findall(r"\d+", match["marks"])))
         if body:
             drafts.append(Draft(text=f"{body}.", numbers=numbers))
     return drafts
 
 
-def _without_verdict(text: str) -> str:
-    rest = _VERDICT.sub("", text)
-    if rest == text or not rest[1:2].islower():  # "pH", "k-means" keep their letter
-        return rest
-    return rest[0].upper() + rest[1:]
+def _capitalised(text: str) -> str:
+    """Begin with a capital, except where the first word is a term ("pH", "k-means")."""
+    if not text:
+        return text
+    first = text.split(" ", 1)[0]
+    plain = first.isalpha() and first.islower() and (len(first) > 1 or first == "a")
+    return text[0].upper() + text[1:] if plain else text
 
 
 def escape_brackets(text: str) -> str:
