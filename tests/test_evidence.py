@@ -18,6 +18,7 @@ from askpapers.evidence import (
     choose_evidence,
     count_relevant,
     estimate_answerability,
+    find_unmentioned,
     log_odds,
     measure_readings,
     weigh_sentences,
@@ -166,3 +167,19 @@ def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
 def test_certainty_stays_finite() -> None:
     assert log_odds(0.0) == -log_odds(1.0) == -12.0
     assert log_odds(0.5) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("question", "unmentioned"),
+    [
+        ("What does RITA reach on ImageNet?", ("ImageNet",)),
+        ("How fast is RITA?", ()),
+        ("What is the CBS of this?", ()),
+        ("Does ResNet50 help GPT-4o?", ("ResNet50", "GPT")),
+        ("Do ResNets help?", ()),
+        ("what about imagenet?", ()),
+    ],
+)
+def test_names_that_no_text_mentions_are_found(question, unmentioned):
+    texts = ["RITA: Group Attention", "The critical batch size of a ResNet-18 grows."]
+    assert find_unmentioned(question, texts) == unmentioned

@@ -30,6 +30,7 @@ from askpapers.domain import (
     Usage,
 )
 from askpapers.errors import UsageError
+from askpapers.evidence import find_unmentioned
 from askpapers.verification import make_quotation, strays, verify_draft
 from askpapers.writing import Brief, Meter, Writer, prepare_brief, write_drafts
 
@@ -187,7 +188,7 @@ class Answerer:
         yield Found(result, _make_sources(result, work))
 
         point = self._abstain_below if abstain_below is None else abstain_below
-        reason = _find_reason_to_abstain(result, point)
+        reason = _find_reason_to_abstain(query, result, point)
         if reason is None:
             events = (
                 self._quote(result, work)
@@ -283,14 +284,27 @@ def _attempt(
             yield work.settle(sentence)
 
 
-def _find_reason_to_abstain(result: SearchResult, abstain_below: float) -> str | None:
+def _find_reason_to_abstain(
+    question: str, result: SearchResult, abstain_below: float
+) -> str | None:
     if not result.hits or not result.evidence:
         return "no paper passes the filters"
-    if result.answerability >= abstain_below:
+    if abstain_below == 0.0:  # asked to answer whatever there is
         return None
-    if result.relevant_count == 0:
+    shown = {evidence.paper_id for evidence in result.evidence}
+    texts = [
+        f"{hit.paper.title} {hit.paper.abstract}"
+        for hit in result.hits
+        if hit.paper.paper_id in shown
+    ]
+    unmentioned = find_unmentioned(question, texts)
+    if result.answerability < abstain_below and result.relevant_count == 0:
         return "none of these papers is about this"
-    return "the closest abstracts do not state what is asked"
+    if unmentioned:
+        return f"the closest abstracts do not mention {' or '.join(dict.fromkeys(unmentioned))}"
+    if result.answerability < abstain_below:
+        return "the closest abstracts do not state what is asked"
+    return None
 
 
 def _make_sources(result: SearchResult, work: _Work) -> tuple[Source, ...]:
