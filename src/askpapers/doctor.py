@@ -155,6 +155,7 @@ def _check_writer(app: App) -> Iterator[Check]:
 
 
 def _check_index(app: App) -> Iterator[Check]:
+    app.open_index()  # built now where there is none: the check of an answer needs it anyway
     findings = app.verify_index()
     info = app.index_info()
     if findings:
