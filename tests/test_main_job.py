@@ -8,7 +8,13 @@ import sys
 import pytest
 
 from askpapers.app import App
-from askpapers.contract import AnswerRecord, PaperRecord, SearchRecord, make_answer
+from askpapers.contract import (
+    AnswerRecord,
+    ConversationRecord,
+    PaperRecord,
+    SearchRecord,
+    make_answer,
+)
 from askpapers.conversation import Conversation
 from askpapers.resources import find_folder
 from askpapers.sentences import split_sentences
@@ -135,6 +141,14 @@ def test_the_command_line_as_a_newcomer_uses_it(home, app):
     record = AnswerRecord.model_validate_json(run("ask", HOURS, "--json"))
     assert record.status == "answered"
     assert "Sources" in run("ask", HOURS, "--quote-only")
+    lines = [{"id": "a", "question": HOURS}, {"id": "b", "turns": [HOURS, "and its accuracy?"]}]
+    batch = "\n".join(map(json.dumps, lines)) + "\n{}\n"
+    objects = [
+        json.loads(o) for o in run("ask", "--batch", "-", "--json", stdin=batch).splitlines()
+    ]
+    assert AnswerRecord.model_validate(objects[0]).id == "a"
+    assert len(ConversationRecord.model_validate(objects[1]).turns) == 2
+    assert objects[2]["status"] == "error"
     hits = SearchRecord.model_validate_json(run("search", HOURS, "--json")).hits
     assert hits[0].title == "Convolutional Deep Kernel Machines"
     papers = json.loads(run("papers", "list", "--json"))

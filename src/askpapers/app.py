@@ -40,6 +40,10 @@ Progress = Callable[[int, int, str], None]
 _PACKAGES = ("torch", "transformers", "sentence-transformers", "chromadb", "llama-cpp-python")
 _VOCABULARY_FILE = "vocabulary.json"
 _LEXICAL_FOLDER = "lexical"
+_NO_WRITER = (
+    "The writing model's library is not installed, so answers are quotations. To mend it: install "
+    "a C++ compiler (Debian: apt-get install g++ cmake) and then pip install 'askpapers[write]'"
+)
 
 
 def _be_silent(done: int, total: int, label: str) -> None:
@@ -96,6 +100,8 @@ class App:
         with self._lock:
             if name not in self._writers:
                 if model is None and not is_installed():
+                    self._progress(0, 0, _NO_WRITER)
+                    self._writers[name] = None
                     return None
                 self._writers[name] = opening.open_writer(
                     name, self.settings, self.home, judge=self.judge
