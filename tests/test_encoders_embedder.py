@@ -69,12 +69,6 @@ def test_a_prefix_reaches_the_model(embedder):
     assert a @ plain.embed_questions(["walk"])[0] < 0.99
 
 
-def test_warming_loads_in_the_background(home):
-    embedder = SentenceTransformerEmbedder.load(get_manifest("all-minilm-l6-v2"), home=home)
-    embedder.warm().join()
-    assert embedder._model is not None
-
-
 def test_scikit_learn_stays_importable_after_loading(embedder):
     embedder.embed_questions(["x"])
     from sklearn.metrics import pairwise_distances

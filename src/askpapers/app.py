@@ -295,8 +295,6 @@ class App:
     ) -> Iterator[Event]:
         """Yield the events of one answer; see `Answerer.stream`."""
         quotes = self.settings.answer.quote_only if quote_only is None else quote_only
-        if not quotes:
-            self._warm()
         retriever = self.retriever()
         writer = None if quotes else self.writer(model)
         answerer = Answerer(
@@ -340,12 +338,6 @@ class App:
             "seed": self.settings.generation.seed,
             "settings": self.settings.model_dump(mode="json"),
         }
-
-    def _warm(self) -> None:
-        """Open the writing model beside the search's models: both take seconds."""
-        if self._writers or not is_installed():
-            return
-        self.embedder.warm()
 
     def _abstain_below(self) -> float:
         configured = self.settings.answer.abstain_below

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -109,12 +109,6 @@ class SentenceTransformerEmbedder:
             device=device,
             batch_size=batch_size,
         )
-
-    def warm(self) -> Thread:
-        """Start loading in the background; the first text then waits for the rest only."""
-        thread = Thread(target=self._open, daemon=True)
-        thread.start()
-        return thread
 
     def embed_questions(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 (n, dimension), rows in input order, unit length."""
