@@ -108,15 +108,24 @@ def describe(home):
 
 
 def answers(home):
-    """Return everything that a reader can see of an index, as one text."""
+    """Return everything that a reader can see of an index, as one text.
+
+    The graph is approximate and no two builds of it are alike: what it finds must agree with the
+    exact cosines, and only those are compared between indexes.
+    """
     with open_index(home, embedder_fingerprint="hash-1") as index:
-        found = [
-            (match.item_id, match.start, match.end, round(match.score, 4))
-            for vector in QUERIES
-            for kind in ("passages", "sentences")
-            for match in index.query(kind, vector, limit=20)
-        ]
-        return repr((len(index.papers), sorted(index.papers), sorted(found)))
+        exact, strayed = [], []
+        for vector in QUERIES:
+            for kind in ("passages", "sentences"):
+                scores = index.score(kind, vector, paper_ids=sorted(index.papers))
+                exact += [(m.item_id, m.start, m.end, round(m.score, 4)) for m in scores]
+                known = {match.item_id: match.score for match in scores}
+                found = index.query(kind, vector, limit=20)
+                best = set(sorted(known, key=known.get, reverse=True)[:20])
+                strayed += [m for m in found if abs(known[m.item_id] - m.score) > 1e-3]
+                if len(best - {match.item_id for match in found}) > 2:
+                    strayed.append((kind, "the nearest are missing"))
+        return repr((len(index.papers), sorted(index.papers), exact, strayed))
 
 
 def mend(home):
