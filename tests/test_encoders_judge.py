@@ -12,8 +12,8 @@ from askpapers.encoders.judge import (
     PairScorer,
     build_network,
     encode_pairs,
-    load_plain,
     load_tokenizer,
+    load_untrained,
     make_batch,
 )
 from askpapers.errors import ModelDamaged, ModelMissing
@@ -116,7 +116,7 @@ def test_it_learns_to_find_a_word_that_is_not_there(base, tmp_path):
         checkpoint=checkpoint,
     )  # fmt: skip
     assert (network.bert.embeddings.word_embeddings.weight == frozen).all()
-    scorer = PairScorer(network, load_plain(base), tokenizer)
+    scorer = PairScorer(network, load_untrained(base), tokenizer)
     found = scorer.score([("cats", "cats"), ("dogs", "dogs"), ("cats", "dogs"), ("dogs", "cats")])
     margin = found[:, 0] - found[:, 1:3].max(axis=1)
     assert (margin[:2] > 0).all()

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from askpapers.encoders.reader import has_fast_bfloat16
+from askpapers.encoders.bert import has_fast_bfloat16, load_bert
+from askpapers.encoders.mean_bert import MeanBert, cut_batches
 from askpapers.errors import ModelDamaged, ModelMissing
 
 if TYPE_CHECKING:
@@ -36,22 +37,6 @@ _FROZEN = "bert.embeddings.word_embeddings.weight"
 _MAX_TOKENS_PER_BATCH = 6144
 
 
-def load_plain(base: Path) -> Any:
-    """The untrained MiniLM of the folder `base` as a torch module.
-
-    Raises:
-        ModelMissing: `base` holds no MiniLM weights.
-    """
-    from transformers.models.bert.modeling_bert import BertModel
-    from transformers.utils import logging
-
-    if not (base / "model.safetensors").is_file():
-        raise ModelMissing(f"There are no MiniLM weights in {str(base)!r}.")
-    logging.set_verbosity_error()  # the unused pooler weights are reported otherwise
-    logging.disable_progress_bar()
-    return BertModel.from_pretrained(base, add_pooling_layer=False, attn_implementation="eager")
-
-
 def build_network(base: Path) -> Any:
     """A fresh torch module: the layers of the MiniLM folder `base` under new heads.
 
@@ -66,8 +51,8 @@ def build_network(base: Path) -> Any:
 
         def __init__(self) -> None:
             super().__init__()
-            self.bert = load_plain(base)
-            width = self.bert.config.hidden_size
+            self.bert = load_bert(base)
+            width = self.bert.width
             self.words = nn.Linear(width, 1)
             self.mix = nn.Linear(3 * width + 2, width)
             self.out = nn.Linear(width, len(CLASSES))
@@ -80,9 +65,9 @@ def build_network(base: Path) -> Any:
                 kinds: 0 claim, 1 evidence (b, t).
                 mask: 1 where there is a piece (b, t).
             """
-            states = self.bert(
-                input_ids=ids, token_type_ids=kinds, attention_mask=mask
-            ).last_hidden_state.to(self.out.weight.dtype)
+            states = self.bert(input_ids=ids, token_type_ids=kinds, attention_mask=mask).to(
+                self.out.weight.dtype
+            )
             claim = (mask * (1 - kinds)).bool()
             claim = claim.index_fill(1, torch.zeros(1, dtype=torch.long), False)
             weight = claim.unsqueeze(-1).to(states.dtype)
@@ -97,6 +82,15 @@ def build_network(base: Path) -> Any:
             return self.out(mixed), doubts
 
     return Network()
+
+
+def load_untrained(base: Path) -> MeanBert:
+    """MiniLM as its package has it, whose cosine stands beside the trained layers.
+
+    Raises:
+        ModelMissing, ModelDamaged: as `MeanBert`.
+    """
+    return MeanBert(base, max_tokens=MAX_PLAIN_PIECES)
 
 
 def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], int]]:
@@ -140,14 +134,13 @@ def make_batch(encoded: Sequence[tuple[list[int], int]]) -> tuple[Tensor, Tensor
 class PairScorer:
     """Logits for (claim, evidence) pairs by the trained network."""
 
-    def __init__(self, network: Any, plain: Any, tokenizer: Any) -> None:
+    def __init__(self, network: Any, plain: MeanBert, tokenizer: Any) -> None:
         import torch
 
         self._network = network.eval()
-        self._plain = plain.eval()
+        self._plain = plain
         if has_fast_bfloat16():
             self._network.bert.to(torch.bfloat16)
-            self._plain.to(torch.bfloat16)
         self._tokenizer = tokenizer
         self._lock = Lock()
 
@@ -172,7 +165,7 @@ class PairScorer:
             raise ModelDamaged(f"The judge's weights at {str(weights)!r} cannot be read.") from exc
         if unexpected or set(missing) - {_FROZEN}:
             raise ModelDamaged(f"The judge's weights at {str(weights)!r} are of another network.")
-        return cls(network, load_plain(base), load_tokenizer(base))
+        return cls(network, load_untrained(base), load_tokenizer(base))
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """What the network says of each pair.
@@ -189,7 +182,8 @@ class PairScorer:
         encoded = encode_pairs(self._tokenizer, pairs)
         order = sorted(range(len(pairs)), key=lambda index: len(encoded[index][0]))
         with self._lock, torch.inference_mode():
-            for rows in _batches(order, [len(ids) for ids, _ in encoded]):
+            lengths = [len(ids) for ids, _ in encoded]
+            for rows in cut_batches(order, lengths, _MAX_TOKENS_PER_BATCH):
                 ids, kinds, mask = make_batch([encoded[row] for row in rows])
                 logits, doubts = self._network(ids, kinds, mask)
                 claim = (mask * (1 - kinds)).bool()
@@ -201,30 +195,9 @@ class PairScorer:
 
     def _cosines(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Cosines (n,) of the mean states of claim and evidence."""
-        import torch
-
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
-        encoded = self._tokenizer.encode_batch(texts)
-        pieces = [(item.ids[:MAX_PLAIN_PIECES], 0) for item in encoded]
-        vectors = np.zeros((len(texts), self._plain.config.hidden_size), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda index: len(pieces[index][0]))
-        for rows in _batches(order, [len(ids) for ids, _ in pieces]):
-            ids, _, mask = make_batch([pieces[row] for row in rows])
-            states = self._plain(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-            weight = mask.unsqueeze(-1)
-            mean = (states * weight).sum(1) / weight.sum(1)
-            vectors[rows] = torch.nn.functional.normalize(mean, dim=1).numpy()
+        vectors = self._plain.embed(texts)
         place = {text: row for row, text in enumerate(texts)}
         first = vectors[[place[claim] for claim, _ in pairs]]
         second = vectors[[place[proof] for _, proof in pairs]]
         return np.asarray((first * second).sum(1))
-
-
-def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-    made: list[list[int]] = []
-    for row in order:
-        if made and (len(made[-1]) + 1) * lengths[row] <= _MAX_TOKENS_PER_BATCH:
-            made[-1].append(row)
-        else:
-            made.append([row])
-    return made

@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
+from askpapers.encoders.bert import has_fast_bfloat16, load_bert
 from askpapers.errors import ModelDamaged, ModelMissing
 
 if TYPE_CHECKING:
@@ -143,15 +144,9 @@ class ReaderNetwork:
 
     def __init__(self, base_folder: Path) -> None:
         from torch import nn
-        from transformers.models.bert.modeling_bert import BertModel
-        from transformers.utils import logging
 
-        if not (base_folder / "model.safetensors").is_file():
-            raise ModelMissing(f"There are no MiniLM weights in {str(base_folder)!r}.")
-        logging.set_verbosity_error()  # the unused pooler weights are reported otherwise
-        logging.disable_progress_bar()
-        bert = BertModel.from_pretrained(str(base_folder), add_pooling_layer=False)
-        size = int(bert.config.hidden_size)
+        bert = load_bert(base_folder)
+        size = int(bert.width)
 
         def head() -> nn.Module:
             return nn.Sequential(nn.Linear(4 * size, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, 1))
@@ -184,7 +179,7 @@ class ReaderNetwork:
             input_ids=ids,
             attention_mask=ids.ne(pad).long(),
             token_type_ids=(segments >= _TITLE).long(),
-        ).last_hidden_state.float()  # the heads stay in single precision: bfloat16 makes ties
+        ).float()  # the heads stay in single precision: bfloat16 makes ties
         count = int(segments.max()) + 1
         member = segments.unsqueeze(1) == torch.arange(count).to(ids.device).view(1, -1, 1)
         sizes = member.sum(-1, keepdim=True)
@@ -355,14 +350,3 @@ class TorchReader:
             Reading(r, a, tuple(s))
             for r, a, s in zip(relevance, answerable, sentences, strict=True)
         ]
-
-
-def has_fast_bfloat16() -> bool:
-    """Say whether this processor multiplies bfloat16 in hardware (elsewhere it is slower)."""
-    import torch
-
-    capability = getattr(torch.cpu, "get_capabilities", None)
-    if capability is None:
-        return False
-    found = capability()
-    return bool(found.get("amx_bf16") or found.get("avx512_bf16") or found.get("bf16"))

@@ -22,8 +22,8 @@ from askpapers.encoders.judge import (
     PairScorer,
     build_network,
     encode_pairs,
-    load_plain,
     load_tokenizer,
+    load_untrained,
     make_batch,
 )
 from askpapers.support.evidence_window import WordWeights
@@ -152,7 +152,6 @@ def train(
         weight_decay=0.01,
         betas=(0.9, 0.98),
     )
-    # Dropout costs a fifth of the speed here and one epoch does not overfit.
     network.eval()
     first, spent = 0, 0.0
     if checkpoint and checkpoint.is_file():
@@ -253,7 +252,7 @@ def main() -> None:
         torch.save(network.state_dict(), trained)
     network.load_state_dict(torch.load(trained, weights_only=True))
     tables = read_tables(
-        options.data, weights, PairScorer(network, load_plain(options.base), tokenizer)
+        options.data, weights, PairScorer(network, load_untrained(options.base), tokenizer)
     )
     fitted = fit_judge(tables)
     save(network, options.out)

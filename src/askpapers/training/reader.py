@@ -83,7 +83,7 @@ def embed(network: ReaderNetwork, cutter: WindowCutter, texts: Sequence[str]) ->
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             states = network.modules["bert"](
                 input_ids=ids, attention_mask=ids.ne(cutter.pad).long()
-            ).last_hidden_state.float()
+            ).float()
         member = (segments == 0).unsqueeze(-1)
         pooled = (states * member).sum(1) / member.sum(1).clamp(min=1)
         for place, vector in zip(batch, torch.nn.functional.normalize(pooled, dim=-1), strict=True):
@@ -263,9 +263,6 @@ def train(data: Path, base: Path, work: Path, recipe: Recipe) -> ReaderNetwork:
     cutter, network = WindowCutter(base), ReaderNetwork(base)
     steps = plan(data, network, cutter, recipe)
     network.freeze(recipe.frozen_layers)
-    for module in network.modules.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0  # drawing the masks costs a tenth of the time, more in attention
     slow = [p for p in network.modules["bert"].parameters() if p.requires_grad]
     fast = [p for n, p in network.modules.named_parameters() if not n.startswith("bert.")]
     optimizer = torch.optim.AdamW(
