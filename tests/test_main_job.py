@@ -10,9 +10,17 @@ import pytest
 from askpapers.app import App
 from askpapers.contract import (
     AnswerRecord,
+    CheckRecord,
     ConversationRecord,
+    IndexManifestRecord,
+    IndexRecord,
+    ModelFileRecord,
+    ModelRecord,
     PaperRecord,
     SearchRecord,
+    SettingRecord,
+    SupportRecord,
+    VerificationRecord,
     make_answer,
 )
 from askpapers.conversation import Conversation
@@ -126,18 +134,29 @@ def test_the_budget_is_counted_as_llama_cpp_counts(app):
         assert writer.generator.count_tokens(rendered) == len(writer.generator._tokenize(rendered))
 
 
-def test_the_command_line_as_a_newcomer_uses_it(home, app):
+@pytest.fixture
+def run(home, app):
+    """Run `askpapers ...` in a process of its own over the real index; returns stdout."""
     environment = {**os.environ, "ASKPAPERS_HOME": str(home)}
 
-    def run(*arguments, code=0, stdin=None):
+    def command_line(*arguments, code=0, stdin=None, **changes):
         command = [sys.executable, "-m", "askpapers", *arguments]
         result = subprocess.run(
-            command, env=environment, capture_output=True, text=True, input=stdin, check=False
+            command,
+            env=environment | changes,
+            capture_output=True,
+            text=True,
+            input=stdin,
+            check=False,
         )
         assert result.returncode == code, result.stderr
         assert "Traceback" not in result.stderr
         return result.stdout
 
+    return command_line
+
+
+def test_questions_on_the_command_line(run, app):
     record = AnswerRecord.model_validate_json(run("ask", HOURS, "--json"))
     assert record.status == "answered"
     assert "Sources" in run("ask", HOURS, "--quote-only")
@@ -156,9 +175,57 @@ def test_the_command_line_as_a_newcomer_uses_it(home, app):
     claims = json.dumps(
         {"id": "1", "claim": "It takes 21 hours.", "evidence": ["It takes 2.1 hours."]}
     )
-    judged = json.loads(run("support", "--batch", "-", "--json", stdin=claims + "\n"))
-    assert judged["verdict"] != "supported"
+    judged = run("support", "--batch", "-", "--json", stdin=claims + "\n")
+    assert SupportRecord.model_validate_json(judged).verdict != "supported"
     run("ask", "?", code=2)
+
+
+def test_index_models_settings_and_doctor_on_the_command_line(run, app, tmp_path):
+    built = IndexRecord.model_validate_json(run("index", "build", "--json"))
+    assert (built.changed, built.papers, built.embedded) == (False, 338, 0)
+    manifest = IndexManifestRecord.model_validate_json(run("index", "info", "--json"))
+    assert (manifest.papers, manifest.dimension) == (338, 384)
+    assert manifest.files
+    assert VerificationRecord.model_validate_json(run("index", "verify", "--json")).ok
+    more = tmp_path / "more.jsonl"
+    more.write_text('{"id": "x1", "title": "On tests", "abstract": "We test. All is well."}\n')
+    elsewhere = {"ASKPAPERS_HOME": str(tmp_path / "home")}
+    first = run("index", "build", str(more), "--json", **elsewhere)
+    assert IndexRecord.model_validate_json(first).papers == 1
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"id": "x2", "title": "On trees", "abstract": "Trees grow. We climb."}\n')
+    added = IndexRecord.model_validate_json(run("index", "add", str(other), "--json", **elsewhere))
+    assert (added.papers, added.changed) == (2, True)
+
+    models = [ModelRecord.model_validate(m) for m in json.loads(run("models", "list", "--json"))]
+    assert {m.name for m in models if m.here} >= {"smollm2-135m", "all-minilm-l6-v2", "reader"}
+    info = ModelFileRecord.model_validate_json(run("models", "info", "smollm2-135m", "--json"))
+    assert info.verified_sha256 == info.sha256
+    settings = [SettingRecord.model_validate(s) for s in json.loads(run("settings", "--json"))]
+    assert {"retrieval.k", "generation.gpu_layers"} <= {s.name for s in settings}
+    checks = [CheckRecord.model_validate(c) for c in json.loads(run("doctor", "--json"))]
+    assert {"packages", "writing", "index"} <= {c.name for c in checks}
+    assert all(c.state != "fail" for c in checks)
+
+
+def test_without_the_writing_library_answers_are_quotations(run, tmp_path):
+    """What a machine without a C++ compiler has: llama-cpp-python can't be imported."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "llama_cpp.py").write_text("raise ImportError('No module named llama_cpp')\n")
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = (\n"
+        "    lambda name, package=None: None if name == 'llama_cpp' else find(name, package)\n"
+        ")\n"
+    )
+    record = AnswerRecord.model_validate_json(run("ask", HOURS, "--json", PYTHONPATH=str(hidden)))
+    assert record.status == "answered"
+    assert {s.origin for s in record.sentences} == {"quoted"}
+    assert "77" in record.answer
+    checks = json.loads(run("doctor", "--json", PYTHONPATH=str(hidden)))
+    assert next(c for c in checks if c["name"] == "writing")["state"] == "note"
 
 
 def test_sentences_of_the_seeds_cover_their_abstracts(app):

@@ -42,19 +42,24 @@ _VOCABULARY_FILE = "vocabulary.json"
 _LEXICAL_FOLDER = "lexical"
 _NO_WRITER = (
     "The writing model's library is not installed, so answers are quotations. To mend it: install "
-    "a C++ compiler (Debian: apt-get install g++ cmake) and then pip install 'askpapers[write]'"
+    "a C++ compiler (Debian: apt-get install g++ cmake) and then pip install 'askpapers[write]'."
 )
 
 
-def _be_silent(done: int, total: int, label: str) -> None:
-    """The progress of nobody watching."""
+def _be_silent(*_: object) -> None:
+    """The progress and the notices of nobody watching."""
 
 
 class App:
     """The program: everything a front end can ask for."""
 
     def __init__(
-        self, settings: Settings, *, home: Path | None = None, progress: Progress | None = None
+        self,
+        settings: Settings,
+        *,
+        home: Path | None = None,
+        progress: Progress | None = None,
+        notice: Callable[[str], None] | None = None,
     ) -> None:
         """Remember what to build from.
 
@@ -62,10 +67,12 @@ class App:
             settings: all settings.
             home: folder for everything written; None: `ASKPAPERS_HOME` or the user's own.
             progress: called during long steps.
+            notice: called with a sentence that the user should read.
         """
         self.settings = settings
         self.home = home or home_folder()
         self._progress = progress or _be_silent
+        self._notice = notice or _be_silent
         self._lock = threading.RLock()
         self._index: Index | None = None
         self._retriever: Retriever | None = None
@@ -100,7 +107,7 @@ class App:
         with self._lock:
             if name not in self._writers:
                 if model is None and not is_installed():
-                    self._progress(0, 0, _NO_WRITER)
+                    self._notice(_NO_WRITER)
                     self._writers[name] = None
                     return None
                 self._writers[name] = opening.open_writer(
@@ -178,7 +185,7 @@ class App:
                 self.build_index()
                 self._index = open_index(self.home, embedder_fingerprint=fingerprint)
             except (IndexDamaged, IndexMismatch) as exc:
-                self._progress(0, 0, f"{exc.message} Building it again from the papers")
+                self._notice(f"{exc.message} Building it again from the papers.")
                 rebuild_index(
                     home=self.home,
                     embedder=self.embedder,

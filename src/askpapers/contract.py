@@ -6,13 +6,14 @@ Names, shapes and meanings are a contract: fields may be added, never renamed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from askpapers.domain import Answer, Hit, Paper, SearchResult
 from askpapers.errors import CorpusError
+from askpapers.models import Manifest
 from askpapers.support import Judgement
 
 
@@ -171,6 +172,93 @@ class PaperRecord(_Record):
     url: str | None
 
 
+class IndexManifestRecord(_Record):
+    """What an index was built from and with; `files`: bytes and CRC-32 of each."""
+
+    format: int
+    corpus: str
+    embedder: str
+    dimension: int
+    passage_rule: str
+    fingerprint: str
+    digest: str
+    papers: int
+    listings: int
+    passages: int
+    sentences: int
+    versions: dict[str, str]
+    files: dict[str, tuple[int, int]] | None = None
+
+
+class IndexRecord(_Record):
+    """`index build|add --json`; `changed`: something was written."""
+
+    changed: bool
+    papers: int
+    listings: int
+    passages: int
+    sentences: int
+    embedded: int
+    reused: int
+    seconds: float
+    report_lines: list[str]
+    manifest: IndexManifestRecord
+
+
+class VerificationRecord(_Record):
+    """`index verify --json`."""
+
+    ok: bool
+    findings: list[str]
+
+
+class ModelRecord(_Record):
+    """One model of `models list --json`; `here`: its file is on this machine."""
+
+    name: str
+    kind: Literal["generator", "embedder", "reader", "judge", "fusion"]
+    title: str
+    licence: str
+    here: bool
+
+
+class ModelFileRecord(Manifest):
+    """`models info --json`: the manifest, where the file lies, and its digest as read now."""
+
+    path: str | None
+    verified_sha256: str | None
+
+
+class SettingRecord(_Record):
+    """One setting of `settings --json`."""
+
+    name: str
+    value: Any
+    default: Any
+    environment: str
+    description: str
+
+
+class SuiteRecord(_Record):
+    """One suite of `eval list --json`."""
+
+    name: str
+    version: str
+    purpose: str
+    kind: str
+    cases: int
+
+
+class CheckRecord(_Record):
+    """One check of `doctor --json`; `mend` is the command that mends a failure."""
+
+    name: str
+    state: Literal["ok", "note", "fail"]
+    detail: str
+    mend: str
+    exit_code: int
+
+
 class SupportRecord(_Record):
     """`support --batch`."""
 
@@ -322,10 +410,11 @@ def make_support(judgement: Judgement, *, id: str | None = None) -> SupportRecor
     )
 
 
-def dump(record: BaseModel | Mapping[str, Any] | Sequence[Any]) -> str:
-    """Return one line of JSON."""
-    value = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
-    return json.dumps(value, ensure_ascii=False)
+def dump(record: BaseModel | Sequence[BaseModel]) -> str:
+    """Return one line of JSON: an object, or an array of them."""
+    if isinstance(record, BaseModel):
+        return json.dumps(record.model_dump(mode="json"), ensure_ascii=False)
+    return json.dumps([row.model_dump(mode="json") for row in record], ensure_ascii=False)
 
 
 def _make_hit(hit: Hit) -> HitRecord:

@@ -30,20 +30,13 @@ def list_all(as_json: _Json = False) -> None:
 
     suites = list_suites()
     if as_json:
-        print(
-            contract.dump(
-                [
-                    {
-                        "name": s.name,
-                        "version": s.version,
-                        "purpose": s.purpose,
-                        "kind": s.kind,
-                        "cases": s.cases,
-                    }
-                    for s in suites
-                ]
+        records = [
+            contract.SuiteRecord(
+                name=s.name, version=s.version, purpose=s.purpose, kind=s.kind, cases=s.cases
             )
-        )
+            for s in suites
+        ]
+        print(contract.dump(records))
         return
     rows = [(s.name, s.kind, str(s.cases), s.purpose) for s in suites]
     print(render_table(("suite", "kind", "cases", "purpose"), rows))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from askpapers import contract
 from askpapers.cli.terminal import bold, render_table, say, wrap
 from askpapers.errors import IndexDamaged, NotFound
+
+if TYPE_CHECKING:
+    from askpapers.indexing import IndexInfo
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _TITLE_COLUMNS = 70
@@ -57,9 +60,13 @@ def info(context: typer.Context, as_json: _Json = False) -> None:
     """Say what the index holds and what it was built with."""
     manifest = context.obj.app().index_info()
     if as_json:
-        print(contract.dump(manifest))
+        print(contract.dump(contract.IndexManifestRecord.model_validate(manifest)))
         return
     for name, value in manifest.items():
+        if name == "files":
+            value = f"{len(value)}, {sum(size for size, _ in value.values()) / 1e6:.1f} MB"
+        elif name == "versions":
+            value = ", ".join(f"{package} {number}" for package, number in value.items())
         print(f"{name}: {value}")
 
 
@@ -68,7 +75,7 @@ def verify(context: typer.Context, as_json: _Json = False) -> None:
     """Check the whole index against the papers."""
     findings = context.obj.app().verify_index()
     if as_json:
-        print(contract.dump({"ok": not findings, "findings": findings}))
+        print(contract.dump(contract.VerificationRecord(ok=not findings, findings=findings)))
     else:
         for finding in findings:
             say(finding)
@@ -83,8 +90,7 @@ def list_papers(context: typer.Context, as_json: _Json = False) -> None:
     """List the papers, a line each; with --json one array."""
     papers = context.obj.app().papers()
     if as_json:
-        records = [contract.make_paper(paper).model_dump(mode="json") for paper in papers.values()]
-        print(contract.dump(records))
+        print(contract.dump([contract.make_paper(paper) for paper in papers.values()]))
         return
     rows = [
         (p.paper_id, p.date or p.date_text or "", p.title[:_TITLE_COLUMNS]) for p in papers.values()
@@ -126,9 +132,15 @@ def export_papers(
     context.obj.app().export_papers(format, out)
 
 
-def _print_report(report: object, as_json: bool) -> None:
-    values = dataclasses.asdict(report)  # type: ignore[call-overload]
+def _print_report(report: IndexInfo, as_json: bool) -> None:
     if as_json:
-        print(contract.dump(values))
+        print(contract.dump(contract.IndexRecord.model_validate(dataclasses.asdict(report))))
         return
-    print(report)
+    for line in report.report_lines:
+        print(line)
+    held = f"{report.papers:,} papers, {report.passages:,} passages, {report.sentences:,} sentences"
+    if not report.changed:
+        print(f"Nothing has changed: the index holds {held}.")
+        return
+    work = f"{report.embedded:,} texts embedded, {report.reused:,} kept"
+    print(f"The index holds {held} ({work}, {report.seconds:.0f} s).")

@@ -29,28 +29,19 @@ def list_models(as_json: _Json = False) -> None:
     """List the known models and whether they are here."""
     home = home_folder()
     rows = [
-        {
-            "name": manifest.name,
-            "kind": manifest.kind,
-            "title": manifest.title,
-            "licence": manifest.licence,
-            "here": find_path(manifest, home=home) is not None,
-        }
+        contract.ModelRecord(
+            name=manifest.name,
+            kind=manifest.kind,
+            title=manifest.title,
+            licence=manifest.licence,
+            here=find_path(manifest, home=home) is not None,
+        )
         for manifest in load_manifests().values()
     ]
     if as_json:
         print(contract.dump(rows))
         return
-    cells = [
-        (
-            str(r["name"]),
-            str(r["kind"]),
-            "yes" if r["here"] else "no",
-            str(r["licence"]),
-            str(r["title"]),
-        )
-        for r in rows
-    ]
+    cells = [(r.name, r.kind, "yes" if r.here else "no", r.licence, r.title) for r in rows]
     print(render_table(("name", "kind", "here", "licence", "title"), cells))
 
 
@@ -71,14 +62,15 @@ def show_model(
     """Show a model's manifest and the state of its file."""
     manifest = get_manifest(name)
     path = find_path(manifest, home=home_folder())
-    values = manifest.model_dump(mode="json", exclude_none=True)
-    values["path"] = str(path) if path else None
-    if path is not None:
-        values["verified_sha256"] = get_file(manifest, home=home_folder()).digest
+    record = contract.ModelFileRecord(
+        **manifest.model_dump(),
+        path=str(path) if path else None,
+        verified_sha256=get_file(manifest, home=home_folder()).digest if path else None,
+    )
     if as_json:
-        print(contract.dump(values))
+        print(contract.dump(record))
         return
-    for key, value in values.items():
+    for key, value in record.model_dump(mode="json", exclude_none=True).items():
         print(wrap(f"{key}: {value}", indent="    ", first=""))
 
 
@@ -86,7 +78,7 @@ def settings(context: typer.Context, as_json: _Json = False) -> None:
     """Show every setting, its value and where it can be set."""
     rows = describe_settings(context.obj.settings())
     if as_json:
-        print(contract.dump(rows))
+        print(contract.dump([contract.SettingRecord.model_validate(row) for row in rows]))
         return
     cells = [
         (r["name"], _show(r["value"]), _show(r["default"]), r["environment"], r["description"])
@@ -101,7 +93,7 @@ def doctor(context: typer.Context, as_json: _Json = False) -> None:
 
     checks = examine(context.obj.app())
     if as_json:
-        print(contract.dump([check.as_json() for check in checks]))
+        print(contract.dump([contract.CheckRecord(**check.as_json()) for check in checks]))
     else:
         for check in checks:
             mark = {"ok": "ok  ", "note": "note", "fail": "FAIL"}[check.state]

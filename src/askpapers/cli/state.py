@@ -36,6 +36,6 @@ class State:
     def app(self, extra: Mapping[str, Mapping[str, Any]] | None = None) -> App:
         """Build the program (nothing heavy is loaded before it is needed)."""
         from askpapers.app import App
-        from askpapers.cli.terminal import make_progress
+        from askpapers.cli.terminal import make_progress, say
 
-        return App(self.settings(extra), progress=make_progress())
+        return App(self.settings(extra), progress=make_progress(), notice=say)

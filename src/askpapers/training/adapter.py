@@ -27,6 +27,7 @@ from askpapers.training.adapter_data import (
     Example,
     Mix,
     load_items,
+    load_written_items,
     make_epoch,
     make_example,
     render_sources,
@@ -54,6 +55,7 @@ class Recipe:
     batch_tokens: int = 1536
     digit_weight: float = 2.0
     clip_norm: float = 1.0
+    written: int = 2500
     limit: int | None = None
 
 
@@ -167,7 +169,7 @@ def train(
     """Train (or go on training) and return the LoRA tensors by name.
 
     Args:
-        data: folder with `abstractqa/`.
+        data: folder with `abstractqa/` and `ml_abstracts.jsonl.xz`.
         gguf: the model that the adapter is for.
         work: folder for the state and the log; a state there of another recipe is an error.
         recipe: what decides the weights.
@@ -227,7 +229,8 @@ def _prepare(
     data: Path, tokenizer: Any, recipe: Recipe
 ) -> tuple[list[list[Encoded]], list[list[Encoded]]]:
     """Return the training batches of all epochs in order, and batches of held-out questions."""
-    items = load_items(data, "train")[: recipe.limit]
+    items = load_items(data, "train")
+    items = [*items, *load_written_items(data, recipe.written)][: recipe.limit]
     distractors = Distractors(items)
     batches: list[list[Encoded]] = []
     for epoch in range(recipe.epochs):
@@ -286,6 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the GGUF adapter to write")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--seed", type=int, default=Recipe().seed)
+    parser.add_argument("--written", type=int, default=Recipe().written, help="of these questions")
     parser.add_argument("--limit", type=int, help="train on the first N questions only")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-compile", action="store_true", help="without a C++ compiler")
@@ -294,7 +298,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import torch
 
     torch.set_num_threads(options.threads)
-    recipe = Recipe(seed=options.seed, epochs=options.epochs, limit=options.limit)
+    recipe = Recipe(
+        seed=options.seed, epochs=options.epochs, written=options.written, limit=options.limit
+    )
     if options.export_only:
         tensors = torch.load(options.work / "state.pt", weights_only=True)["lora"]
     else:

@@ -18,11 +18,13 @@ from typing import Any
 
 from askpapers.citations import escape_brackets
 from askpapers.errors import CorpusError
+from askpapers.training.written import load_written
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9'-]*")
 _NUMBER = re.compile(r"(?<![\w.,/^_{-])\d+(?:\.\d+)?(?![\w/^_}]|[.,]\d)")
 _NAME = re.compile(r"(?<![\w$\\{-])(?=\w*[A-Z]\w*[A-Z])[A-Za-z][A-Za-z0-9]{2,15}(?![\w$}])")
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
+_POLARITY = re.compile(r"^(?:yes|no)[:,;] (?:but )?", re.IGNORECASE)
 _SAFE_TEXT = re.compile(
     r"^(?:[^\[\]\n.]|\.(?=[^ \[\]\n])|(?:\b(?:al|vs|e\.g|i\.e|cf|resp|etc|approx|w\.r\.t))\. )+$"
 )
@@ -157,6 +159,37 @@ def load_items(folder: Path, split: str) -> list[Item]:
         ) from exc
 
 
+def load_written_items(folder: Path, count: int) -> list[Item]:
+    """Read the first `count` answerable questions that were written over other abstracts.
+
+    Raises:
+        CorpusError: an abstract is not in `folder`.
+    """
+    papers, questions = load_written(folder)
+    return [
+        Item(
+            id=question.key,
+            paper=question.paper,
+            title=papers[question.paper].title,
+            sentences=papers[question.paper].sentences,
+            question=question.question,
+            gold=question.evidence,
+            answer=question.answer,
+        )
+        for question in questions
+        if question.answer
+    ][:count]
+
+
+def drop_polarity(answer: str) -> str:
+    """Return `answer` without a leading "Yes:" or "No,".
+
+    A model of this size says yes to nearly everything, and nothing checks that word.
+    """
+    rest = _POLARITY.sub("", answer)
+    return rest[:1].upper() + rest[1:]
+
+
 def content_words(text: str) -> list[str]:
     """Return the lower-cased words of `text` without function words, repeats kept."""
     return [word for word in map(str.lower, _WORD.findall(text)) if word not in _STOP]
@@ -236,7 +269,7 @@ def make_example(
     own = sorted([*gold, *rng.sample(same[: from_same + 2], from_same)])
     blocks = [Block(item.title, tuple(item.sentences[i] for i in own))]
     blocks += _other_blocks(distractors, other, spare - from_same, rng)
-    question, answer = item.question, item.answer
+    question, answer = item.question, drop_polarity(item.answer)
     if mix is not None:
         question, blocks, answer = _edit(question, blocks, answer, rng, mix)
         if rng.random() < mix.loose_question:
@@ -259,7 +292,8 @@ def make_pair(first: Item, second: Item, rng: random.Random) -> Example | None:
         parts.append(Block(item.title, tuple(item.sentences[i] for i in item.gold)))
     order = rng.sample((0, 1), 2)
     targets = [
-        render_target(item.answer, order.index(i) + 1) for i, item in enumerate((first, second))
+        render_target(drop_polarity(item.answer), order.index(i) + 1)
+        for i, item in enumerate((first, second))
     ]
     return Example(
         f"{first.id}+{second.id}",

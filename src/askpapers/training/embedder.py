@@ -17,8 +17,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from askpapers.encoders.bert import load_bert
 from askpapers.training.pairs import (
     Pair,
     Source,
@@ -26,6 +27,7 @@ from askpapers.training.pairs import (
     load_claims,
     load_questions,
     load_titles,
+    load_written_pairs,
     weaken_overlap,
 )
 
@@ -48,7 +50,6 @@ class Recipe:
     max_tokens: int = 176
     titles: int = 1000
     weaken: float = 0.25
-    paraphrase_weight: int = 2
     stock_share: float = 0.3
     seed: int = 7
 
@@ -58,22 +59,17 @@ class Trainer:
 
     def __init__(self, base: Path, recipe: Recipe, *, device: str = "cpu") -> None:
         import torch
-        from transformers import AutoModel, AutoTokenizer
+        from tokenizers import Tokenizer
 
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.device = device
-        self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-        self.network: Any = AutoModel.from_pretrained(
-            base,
-            local_files_only=True,
-            dtype=torch.float32,
-            attn_implementation="eager",  # on a CPU the fused kernel's backward takes twice as long
-        ).to(device)
+        self.tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+        self.tokenizer.enable_padding()
+        self.network = load_bert(base).to(device)
         self.stock = {k: v.clone() for k, v in self._trained().items()}
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad = name.startswith(TRAINED_PREFIX)
-        self.network.eval()  # dropout off: few steps, and averaging with stock regularises
 
     def _trained(self) -> dict[str, torch.Tensor]:
         state = self.network.state_dict()
@@ -83,12 +79,13 @@ class Trainer:
         """Embed texts: mean over tokens, unit length, float32 (n, d) with gradients."""
         import torch
 
-        batch = self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=max_tokens, return_tensors="pt"
-        ).to(self.device)
+        self.tokenizer.enable_truncation(max_tokens)
+        batch = self.tokenizer.encode_batch(list(texts))
+        ids = torch.tensor([item.ids for item in batch], device=self.device)
+        seen = torch.tensor([item.attention_mask for item in batch], device=self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16):
-            states = self.network(**batch).last_hidden_state
-        mask = batch["attention_mask"].unsqueeze(-1).float()
+            states = self.network(ids, seen)
+        mask = seen.unsqueeze(-1).float()
         return torch.nn.functional.normalize((states.float() * mask).sum(1) / mask.sum(1), dim=-1)
 
     def embed_all(self, texts: Sequence[str], max_tokens: int) -> torch.Tensor:
@@ -96,7 +93,7 @@ class Trainer:
         import torch
 
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        out = torch.empty(len(texts), self.network.config.hidden_size)
+        out = torch.empty(len(texts), self.network.width)
         with torch.inference_mode():
             for start in range(0, len(order), 64):
                 rows = order[start : start + 64]
@@ -297,8 +294,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=options.seed,
     )
     papers, pairs = load_questions(options.data)
-    repeated = [p for p in pairs if p.kind == "paraphrase"] * (recipe.paraphrase_weight - 1)
-    tasks = [(papers, pairs + repeated), load_claims(options.data)]
+    more_papers, more_pairs = load_written_pairs(options.data)
+    papers, pairs = papers | more_papers, pairs + more_pairs
+    tasks = [(papers, pairs), load_claims(options.data)]
     if recipe.titles:
         tasks.append(load_titles(options.data, count=recipe.titles, seed=recipe.seed))
     trainer = Trainer(base, recipe, device=options.device)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from askpapers.training.written import load_written
+
 SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[A-Z(\"\[$])")
 
 
@@ -70,6 +72,15 @@ def load_questions(data: Path, split: str = "train") -> tuple[dict[str, Source],
         if row["split"] == split and row["kind"] != "unanswerable"
     ]
     return papers, pairs
+
+
+def load_written_pairs(data: Path) -> tuple[dict[str, Source], list[Pair]]:
+    """Read the questions written over other abstracts, and those abstracts."""
+    papers, questions = load_written(data)
+    return (
+        {key: Source(key, paper.title, paper.sentences) for key, paper in papers.items()},
+        [Pair(q.question, q.paper, q.evidence, q.kind) for q in questions if q.evidence],
+    )
 
 
 def load_claims(data: Path) -> tuple[dict[str, Source], list[Pair]]:

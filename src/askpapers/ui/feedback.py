@@ -33,14 +33,13 @@ class Feedback:
         """
         if thumb not in ("up", "down"):
             raise UsageError(f"A rating is up or down, not {thumb!r}.")
-        line = contract.dump(
-            {
-                "thumb": thumb,
-                "reason": reason[:100],
-                "note": note[:500],
-                "answer": contract.make_answer(answer).model_dump(mode="json"),
-            }
-        )
+        rating = {
+            "thumb": thumb,
+            "reason": reason[:100],
+            "note": note[:500],
+            "answer": contract.make_answer(answer).model_dump(mode="json"),
+        }
+        line = json.dumps(rating, ensure_ascii=False)
         try:
             with self._lock:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
