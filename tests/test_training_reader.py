@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests.tiny_bert import write_tiny_bert
 
+from askpapers.encoders.mean_bert import MeanBert
 from askpapers.encoders.reader import ReaderNetwork, Reading, WindowCutter
 from askpapers.evidence import Policy, ReadPaper, estimate_answerability
 from askpapers.training import reader as training
@@ -26,6 +27,7 @@ from askpapers.training.reader_data import (
     is_held_out_claim,
     load_scifact,
     load_wider,
+    name_item,
     question_item,
     title_item,
 )
@@ -124,6 +126,23 @@ def test_a_title_item_hides_the_title() -> None:
     assert item.question in PLOVER.title
 
 
+def test_a_name_item_asks_for_a_name_that_few_sentences_hold() -> None:
+    paper = Abstract(
+        "n", "On formats", ("We look at floats.", "The RF8 format is small.", "RF8 wins on GPT-2.")
+    )
+    for seed in range(8):
+        item = name_item(paper, FOLDS, random.Random(seed))
+        assert item is not None
+        own, other = item.sheets
+        asked = "rf8" if "rf8" in item.question.lower() else "gpt-2"
+        assert asked in item.question.lower()
+        assert own.evidence == ((1, 2) if asked == "rf8" else (2,))
+        assert (own.answerable, other.answerable, other.title) == (True, False, FOLDS.title)
+    assert (
+        name_item(Abstract("m", "T", ("Nothing is named here.",)), FOLDS, random.Random(0)) is None
+    )
+
+
 def test_term_neighbours_prefer_rare_terms() -> None:
     papers = [Abstract(f"n{i}", "A common paper", ("Common words here.",)) for i in range(60)]
     found = TermNeighbours([*papers, PLOVER]).find("a common question about Plover", 2)
@@ -132,9 +151,9 @@ def test_term_neighbours_prefer_rare_terms() -> None:
 
 def test_dense_and_term_neighbours_leave_out_the_own_paper(base: Path) -> None:
     question = Question("q", "plover bandits", "p", "fact", (2,))
-    network, cutter = ReaderNetwork(base), WindowCutter(base)
-    assert find_neighbours(network, cutter, [PLOVER, FOLDS], [question])["q"] == ["f"]
-    kept = find_neighbours(network, cutter, [PLOVER, FOLDS], [question], keep_own=True)
+    space = MeanBert(base, max_tokens=64)
+    assert find_neighbours(space, [PLOVER, FOLDS], [question])["q"] == ["f"]
+    kept = find_neighbours(space, [PLOVER, FOLDS], [question], keep_own=True)
     assert set(kept["q"]) == {"p", "f"}
 
 

@@ -113,7 +113,9 @@ def _make_network(shape: BertShape) -> Any:
             query, key, value = part(self.query), part(self.key), part(self.value)
             if torch.is_grad_enabled():
                 # On a CPU the fused kernel's backward takes twice as long as this.
-                odds = query @ key.transpose(-1, -2) / (query.shape[-1] ** 0.5) + bias
+                odds = query @ key.transpose(-1, -2) / (query.shape[-1] ** 0.5) + bias.to(
+                    query.dtype
+                )
                 mixed = odds.softmax(-1) @ value
             else:
                 mixed = nn.functional.scaled_dot_product_attention(
@@ -175,7 +177,7 @@ def _make_network(shape: BertShape) -> Any:
         ) -> Tensor:
             kinds = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
             states: Tensor = self.embeddings(input_ids, kinds)
-            bias = torch.zeros(attention_mask.shape, dtype=torch.float32, device=states.device)
+            bias = torch.zeros(attention_mask.shape, dtype=states.dtype, device=states.device)
             bias = bias.masked_fill(attention_mask == 0, -1e4)[:, None, None, :]
             layers: Any = self.encoder["layer"]
             for layer in layers:

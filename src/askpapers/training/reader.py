@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from askpapers.encoders.mean_bert import MeanBert
 from askpapers.encoders.reader import ReaderNetwork, WindowCutter, stack
 from askpapers.training.reader_data import (
     Abstract,
@@ -28,6 +29,8 @@ from askpapers.training.reader_data import (
     load_abstractqa,
     load_scifact,
     load_wider,
+    load_written_questions,
+    name_item,
     question_item,
     rule_item,
     title_item,
@@ -35,6 +38,10 @@ from askpapers.training.reader_data import (
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+MAX_TOKENS_NEAR = 176
+"""Word pieces of a paper that are read to find its neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class Recipe:
     share_cropped: float = 0.6
     claim_share: float = 0.4
     rule_share: float = 0.1
+    name_share: float = 0.3
     batch: int = 8
     micro_batch: int = 8
     frozen_layers: int = 2
@@ -69,45 +77,22 @@ class Step:
     ends: bool = False
 
 
-def embed(network: ReaderNetwork, cutter: WindowCutter, texts: Sequence[str]) -> Tensor:
-    """Return MiniLM's unit vectors (n, 384) of the first 96 word pieces of each text."""
-    import torch
-
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    rows: list[Tensor] = [torch.empty(0)] * len(texts)
-    network.modules.eval()
-    for start in range(0, len(order), 64):
-        batch = order[start : start + 64]
-        windows = [cutter.cut(texts[i], "", ())[0] for i in batch]
-        ids, segments = stack(windows, cutter.pad)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            states = network.modules["bert"](
-                input_ids=ids, attention_mask=ids.ne(cutter.pad).long()
-            ).float()
-        member = (segments == 0).unsqueeze(-1)
-        pooled = (states * member).sum(1) / member.sum(1).clamp(min=1)
-        for place, vector in zip(batch, torch.nn.functional.normalize(pooled, dim=-1), strict=True):
-            rows[place] = vector
-    return torch.stack(rows)
-
-
 def find_neighbours(
-    network: ReaderNetwork,
-    cutter: WindowCutter,
+    space: MeanBert,
     papers: Sequence[Abstract],
     questions: Sequence[Question],
     *,
     count: int = 12,
     keep_own: bool = False,
 ) -> dict[str, list[str]]:
-    """Return, by question, the keys of papers near it in terms and in MiniLM's space.
+    """Return, by question, the keys of papers near it in terms and in the space of `space`.
 
     The two rankings take turns; the question's own paper is left out unless `keep_own`.
     """
     by_terms = TermNeighbours(papers)
-    space = embed(network, cutter, [f"{p.title}. {' '.join(p.sentences)}" for p in papers])
-    asked = embed(network, cutter, [q.text for q in questions])
-    nearest = (asked @ space.T).topk(min(count, len(papers)), dim=-1).indices.tolist()
+    passages = space.embed([f"{p.title}. {' '.join(p.sentences)}" for p in papers])
+    asked = space.embed([q.text for q in questions])
+    nearest = (-(asked @ passages.T)).argsort(axis=1)[:, : min(count, len(papers))].tolist()
     found: dict[str, list[str]] = {}
     for question, places in zip(questions, nearest, strict=True):
         dense = [papers[place].key for place in places]
@@ -119,9 +104,11 @@ def find_neighbours(
     return found
 
 
-def plan(data: Path, network: ReaderNetwork, cutter: WindowCutter, recipe: Recipe) -> list[Step]:
+def plan(data: Path, space: MeanBert, recipe: Recipe) -> list[Step]:
     """Return every step of the run in order: first the rules, then the cycles."""
     papers, questions = load_abstractqa(data / "abstractqa")
+    more_papers, more = load_written_questions(data)
+    asked = [*questions["train"], *more]
     known = [p.title for split in papers.values() for p in split.values()]
     wider = load_wider(
         data / "ml_abstracts.jsonl.xz", recipe.wider, skip_titles=known, seed=recipe.seed
@@ -129,13 +116,18 @@ def plan(data: Path, network: ReaderNetwork, cutter: WindowCutter, recipe: Recip
     claims_papers, claims = load_scifact(
         data / "faithfulness/scifact/pairs_train.jsonl.xz", held_out=False
     )
-    own = list(papers["train"].values())
-    near = find_neighbours(network, cutter, [*own, *wider], questions["train"])
-    near |= find_neighbours(network, cutter, list(claims_papers.values()), claims)
+    own = [*papers["train"].values(), *more_papers.values()]
+    near = find_neighbours(space, [*own, *wider], asked)
+    near |= find_neighbours(space, list(claims_papers.values()), claims)
     by_key = {p.key: p for p in [*own, *wider]} | claims_papers
 
     rng = random.Random(recipe.seed)
-    made = (rule_item(rng.choice(wider), rng.choice(wider), rng) for _ in iter(int, 1))
+    made = (
+        (name_item if rng.random() < recipe.name_share else rule_item)(
+            rng.choice(wider), rng.choice(wider), rng
+        )
+        for _ in iter(int, 1)
+    )
     rules = (item for item in made if item is not None)
 
     first = [next(rules) for _ in range(recipe.rule_items)]
@@ -157,7 +149,7 @@ def plan(data: Path, network: ReaderNetwork, cutter: WindowCutter, recipe: Recip
                     share_cropped=recipe.share_cropped,
                 )
                 for q in [
-                    *questions["train"],
+                    *asked,
                     *rng.sample(claims, int(recipe.claim_share * len(claims))),
                 ]
             ]
@@ -248,20 +240,23 @@ def loss_of(network: ReaderNetwork, cutter: WindowCutter, items: Sequence[Item],
     return total, {name: float(value.detach()) for name, value in means.items()}
 
 
-def train(data: Path, base: Path, work: Path, recipe: Recipe) -> ReaderNetwork:
+def train(
+    data: Path, base: Path, work: Path, recipe: Recipe, *, embedder: Path | None = None
+) -> ReaderNetwork:
     """Run the whole recipe, or what is left of it after `work/checkpoint.pt`.
 
     Returns the mean of the weights at the ends of the cycles: the first cycle's are better at
     picking sentences, later ones at answerability, and their mean at both (Izmailov et al.,
     "Averaging Weights Leads to Wider Optima", UAI 2018). Each stays in `work` as
-    `step-N.safetensors`.
+    `step-N.safetensors`. The hardest wrong papers are found with the weights `embedder` over
+    MiniLM, or with MiniLM's own.
     """
     import torch
     from safetensors.torch import load_file, save_file
 
     torch.manual_seed(recipe.seed)
     cutter, network = WindowCutter(base), ReaderNetwork(base)
-    steps = plan(data, network, cutter, recipe)
+    steps = plan(data, MeanBert(base, max_tokens=MAX_TOKENS_NEAR, weights=embedder), recipe)
     network.freeze(recipe.frozen_layers)
     slow = [p for p in network.modules["bert"].parameters() if p.requires_grad]
     fast = [p for n, p in network.modules.named_parameters() if not n.startswith("bert.")]
@@ -328,6 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.safetensors)")
     parser.add_argument("--base", type=Path, help="MiniLM folder; default: the installed package")
     parser.add_argument("--work", type=Path, help="folder of checkpoints; default: beside --out")
+    parser.add_argument("--embedder", type=Path, help="tuned weights that find hard negatives")
     parser.add_argument("--cycles", type=float, nargs="+", help="epochs of each cycle")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args(arguments)
@@ -340,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     base = chosen.base or installed_base()
     work = chosen.work or chosen.out.with_suffix(".work")
     work.mkdir(parents=True, exist_ok=True)
-    network = train(chosen.data, base, work, recipe)
+    network = train(chosen.data, base, work, recipe, embedder=chosen.embedder)
     save_file(network.weights(), chosen.out, metadata={"recipe": json.dumps(repr(recipe))})
 
 

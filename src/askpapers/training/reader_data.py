@@ -18,8 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from askpapers.training.aspects import ask_by_rule
+from askpapers.training.written import load_written
 
 _BREAK = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[])")
+_NAME = re.compile(r"(?<![\w$\\{-])(?=\w*[A-Z][\w-]*[A-Z0-9])[A-Za-z][A-Za-z0-9-]{2,20}(?![\w$}])")
+_NAME_QUESTIONS = (
+    "{t}", "{t}?", "what is {t}?", "What is {t}?", "what does {t} do", "{t} meaning", "{t} method",
+    "{t} framework", "What is {t} used for?", "how does {t} work", "explain {t}",
+)  # fmt: skip
 _TERM = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
 
 
@@ -78,6 +84,15 @@ def load_abstractqa(
             Question(row["id"], row["question"], row["paper"], row["kind"], tuple(row["evidence"]))
         )
     return dict(papers), dict(questions)
+
+
+def load_written_questions(data: Path) -> tuple[dict[str, Abstract], list[Question]]:
+    """Return the abstracts that questions were written over, by key, and those questions."""
+    papers, questions = load_written(data)
+    return (
+        {key: Abstract(key, paper.title, paper.sentences) for key, paper in papers.items()},
+        [Question(q.key, q.question, q.paper, q.kind, q.evidence) for q in questions],
+    )
 
 
 def load_wider(path: Path, count: int, *, skip_titles: Iterable[str], seed: int) -> list[Abstract]:
@@ -214,6 +229,29 @@ def rule_item(paper: Abstract, other: Abstract, rng: random.Random) -> Item | No
     elif rng.random() < 0.5:
         sheets.append(negative_sheet(other))
     return Item(asked.question, tuple(sheets))
+
+
+def name_item(paper: Abstract, other: Abstract, rng: random.Random) -> Item | None:
+    """Return a terse question for a name that one or two sentences of the abstract hold.
+
+    People type the bare name of a method, a format or a dataset; None where there is none.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, sentence in enumerate(paper.sentences):
+        for name in set(_NAME.findall(sentence)):
+            places[name].append(place)
+    rare = sorted(name for name, found in places.items() if len(found) <= 2)
+    if not rare:
+        return None
+    name = rng.choice(rare)
+    question = rng.choice(_NAME_QUESTIONS).format(t=name)
+    if rng.random() < 0.25:
+        question = question.lower()
+    sheets = (
+        Sheet(paper.title, paper.sentences, True, True, tuple(places[name])),
+        negative_sheet(other),
+    )
+    return Item(question, sheets)
 
 
 def title_item(paper: Abstract, other: Abstract, rng: random.Random) -> Item:

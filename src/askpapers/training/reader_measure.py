@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askpapers.encoders.reader import Reader, ReaderNetwork, Reading, TorchReader, WindowCutter
+from askpapers.encoders.mean_bert import MeanBert
+from askpapers.encoders.reader import Reader, Reading, TorchReader
 from askpapers.evidence import (
     FEATURES,
     Calibration,
@@ -34,7 +35,7 @@ from askpapers.metrics.calibration import expected_calibration_error, reliabilit
 from askpapers.metrics.classification import auroc
 from askpapers.metrics.statistics import Estimate, estimate_mean, estimate_statistic
 from askpapers.training.off_topic import OFF_TOPIC
-from askpapers.training.reader import find_neighbours, installed_base
+from askpapers.training.reader import MAX_TOKENS_NEAR, find_neighbours, installed_base
 from askpapers.training.reader_data import Abstract, Question, load_abstractqa, load_scifact
 
 SHOWN = 12
@@ -70,8 +71,7 @@ def gather(
     pool = {p.key: p for part in papers.values() for p in part.values()}
     asked = [*questions[split], *load_off_topic(data, split)]
     near = find_neighbours(
-        ReaderNetwork(base),
-        WindowCutter(base),
+        MeanBert(base, max_tokens=MAX_TOKENS_NEAR),
         list(pool.values()),
         asked,
         count=SHOWN,
