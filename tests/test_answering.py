@@ -14,6 +14,7 @@ from askpapers.answering import (
 )
 from askpapers.conversation import Conversation
 from askpapers.domain import ABSTENTION
+from askpapers.encoders.reader import Reading
 from askpapers.errors import UsageError
 from askpapers.generation import Sampling
 from askpapers.prompts import load_prompt
@@ -282,3 +283,36 @@ def test_whatever_is_written_every_shown_sentence_has_verbatim_proof(first, seco
             assert number_of[e.paper_id] == citation.n
         if sentence.origin == "quoted":
             assert sentence.text == sentence.evidence[0].evidence.quote
+
+
+class ScriptedReader:
+    """Says how well each text answers; a text that is not in the script is an error."""
+
+    def __init__(self, answerable):
+        self.answerable = answerable
+
+    def read(self, question, papers):
+        return [
+            Reading(0.9, self.answerable[text], (self.answerable[text],)) for _, (text,) in papers
+        ]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown", "origin"),
+    [(0.9, "It takes 77 GPU hours.", "written"), (0.4, HOURS.quote, "quoted")],
+)
+def test_a_sentence_that_says_less_than_its_source_gives_way_to_it(written, shown, origin):
+    reader = ScriptedReader({"It takes 77 GPU hours.": written, HOURS.quote: 0.95})
+    made = Answerer(ScriptedSearcher(result()), abstain_below=0.5, reader=reader)
+    out = made.answer("How many hours?", writer=writer("It takes 77 GPU hours [1]."))
+    (sentence,) = out.sentences
+    assert (sentence.text, sentence.origin) == (shown, origin)
+    assert any("said less" in d.why for d in out.dropped) == (origin == "quoted")
+
+
+def test_a_sentence_that_says_less_than_what_is_shown_already_is_left_out():
+    texts = ["It takes 77 GPU hours.", "It takes hours."]
+    reader = ScriptedReader({texts[0]: 0.9, texts[1]: 0.2, HOURS.quote: 0.95})
+    made = Answerer(ScriptedSearcher(result()), abstain_below=0.5, reader=reader)
+    out = made.answer("How long?", writer=writer("It takes 77 GPU hours [1]. It takes hours [1]."))
+    assert [s.text for s in out.sentences] == texts[:1]

@@ -29,9 +29,10 @@ from askpapers.domain import (
     Timings,
     Usage,
 )
+from askpapers.encoders.reader import Reader
 from askpapers.errors import UsageError
 from askpapers.evidence import find_unmentioned
-from askpapers.verification import make_quotation, strays, verify_draft
+from askpapers.verification import make_quotation, says_less, strays, verify_draft
 from askpapers.writing import Brief, Meter, Writer, prepare_brief, write_drafts
 
 MAX_QUESTION_CHARS = 4000
@@ -127,6 +128,7 @@ class Answerer:
         searcher: Searcher,
         *,
         abstain_below: float,
+        reader: Reader | None = None,
         max_quotes: int = 2,
         manifest: Mapping[str, Any] | None = None,
     ) -> None:
@@ -135,11 +137,13 @@ class Answerer:
         Args:
             searcher: finds papers and evidence.
             abstain_below: answerability (0..1) under which no answer is given.
+            reader: compares what is written with what it stands on; None: nobody does.
             max_quotes: quotations in an answer that is by quotation alone.
             manifest: what it takes to reproduce an answer; copied into each.
         """
         self._searcher = searcher
         self._abstain_below = abstain_below
+        self._reader = reader
         self._max_quotes = max_quotes
         self._manifest = dict(manifest or {})
 
@@ -240,48 +244,62 @@ class Answerer:
             if attempt == 0:
                 work.dropped += brief.dropped
                 work.read = frozenset(brief.papers.values())
-            yield from _attempt(question, best, brief, papers, writer, work, attempt)
+            yield from self._attempt(question, best, brief, papers, writer, work, attempt)
             if work.shows(best):
                 return
         yield work.settle(make_quotation(best, work.numbers))
 
+    def _attempt(
+        self,
+        question: str,
+        best: Evidence,
+        brief: Brief,
+        papers: Mapping[str, Paper],
+        writer: Writer,
+        work: _Work,
+        attempt: int,
+    ) -> Iterator[Event]:
+        """Settle what the model writes, sentence by sentence, up to the first that doesn't stand.
 
-def _attempt(
-    question: str,
-    best: Evidence,
-    brief: Brief,
-    papers: Mapping[str, Paper],
-    writer: Writer,
-    work: _Work,
-    attempt: int,
-) -> Iterator[Event]:
-    """Settle what the model writes, sentence by sentence, up to the first that does not stand."""
-    remaining = writer.max_sentences - len(work.sentences)
-    if remaining < 1:
-        return
-    pieces = write_drafts(brief, writer, work.meter, remaining=remaining, attempt=attempt)
-    for piece in pieces:
-        if isinstance(piece, str):
-            yield Drafted(piece)
-            continue
-        sentence = verify_draft(
-            piece,
-            cited_ids=brief.ids_of(piece),
-            shown=brief.shown,
-            papers=papers,
-            numbers=work.numbers,
-            judge=writer.judge,
-        )
-        why = "not supported" if sentence is None else None
-        if sentence is not None and not work.shows(best) and strays(question, sentence, best):
-            why = "beside the question"
-        if why is not None or sentence is None:
-            paper_id = min(brief.ids_of(piece), default="")
-            work.dropped.append(Dropped(paper_id, f"a written sentence was {why}"))
-            pieces.close()
+        One that says less than what it stands on gives way to that, word for word.
+        """
+        remaining = writer.max_sentences - len(work.sentences)
+        if remaining < 1:
             return
-        if all(s.text != sentence.text for s in work.sentences):
-            yield work.settle(sentence)
+        pieces = write_drafts(brief, writer, work.meter, remaining=remaining, attempt=attempt)
+        for piece in pieces:
+            if isinstance(piece, str):
+                yield Drafted(piece)
+                continue
+            paper_id = min(brief.ids_of(piece), default="")
+            sentence = verify_draft(
+                piece,
+                cited_ids=brief.ids_of(piece),
+                shown=brief.shown,
+                papers=papers,
+                numbers=work.numbers,
+                judge=writer.judge,
+            )
+            beside = (
+                sentence is not None and not work.shows(best) and strays(question, sentence, best)
+            )
+            if sentence is None or beside:
+                why = "beside the question" if beside else "not supported"
+                work.dropped.append(Dropped(paper_id, f"a written sentence was {why}"))
+                pieces.close()
+                return
+            proof = sentence.evidence[0].evidence
+            if self._reader is not None and says_less(
+                question, sentence, papers[proof.paper_id], self._reader
+            ):
+                work.dropped.append(
+                    Dropped(proof.paper_id, "a written sentence said less than its source")
+                )
+                if work.shows(proof):
+                    continue
+                sentence = make_quotation(proof, work.numbers)
+            if all(s.text != sentence.text for s in work.sentences):
+                yield work.settle(sentence)
 
 
 def _find_reason_to_abstain(

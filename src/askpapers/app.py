@@ -42,7 +42,8 @@ _VOCABULARY_FILE = "vocabulary.json"
 _LEXICAL_FOLDER = "lexical"
 _NO_WRITER = (
     "The writing model's library is not installed, so answers are quotations. To mend it: install "
-    "a C++ compiler (Debian: apt-get install g++ cmake) and then pip install 'askpapers[write]'."
+    "a C++ compiler (Debian: apt-get install g++ cmake) and then run: "
+    f"{sys.executable} -m pip install 'llama-cpp-python>=0.3.36,<0.4'"
 )
 
 
@@ -307,6 +308,7 @@ class App:
         answerer = Answerer(
             retriever,
             abstain_below=self._abstain_below(),
+            reader=self.reader,
             manifest=self.manifest(writer),
         )
         yield from answerer.stream(

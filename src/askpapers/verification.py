@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from askpapers.citations import Draft, find_figures
 from askpapers.domain import Citation, Evidence, Paper, Sentence
+from askpapers.encoders.reader import Reader
+from askpapers.evidence import log_odds
 from askpapers.support import Judgement, SupportJudge
 
 _STRAY_LOG_ODDS = 2.0
+_SAYS_LESS_LOG_ODDS = 1.5
 _STUTTER_WORDS = 5
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"\b\w*[A-Z]\w*[A-Z]\w*\b")
@@ -96,6 +99,21 @@ def strays(question: str, sentence: Sentence, best: Evidence) -> bool:
         and _ASKS_FOR_FIGURE.search(question)
         and not figures & find_figures([sentence.text])
     )
+
+
+def says_less(question: str, sentence: Sentence, paper: Paper, reader: Reader) -> bool:
+    """Tell whether a supported sentence answers the question worse than the one it stands on.
+
+    A small model leaves out what was asked ("on TPU") and keeps what stands beside it. The reader
+    is shown the paper with the written sentence alone and with the verbatim one alone.
+    """
+    quote = sentence.evidence[0].evidence.quote
+    if len(sentence.evidence) > 1 or quote == sentence.text:
+        return False
+    written, verbatim = reader.read(
+        question, [(paper.title, (sentence.text,)), (paper.title, (quote,))]
+    )
+    return log_odds(written.answerable) < log_odds(verbatim.answerable) - _SAYS_LESS_LOG_ODDS
 
 
 def make_quotation(evidence: Evidence, numbers: Mapping[str, int]) -> Sentence:
