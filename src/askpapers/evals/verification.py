@@ -53,7 +53,8 @@ def _find_premises(
 ) -> dict[int, str]:
     """Cited number -> the text that stands in the corpus where the answer says it stands.
 
-    A quotation that is not there, or that belongs to another paper than the number does, is
+    It stands behind the paper's title, as ALCE's passages do: the title says what "we" and "our
+    method" are. A quotation that is not there, or that belongs to another paper than the number does, is
     worth nothing. A citation that comes without any quotation is read as the whole abstract.
     """
     premises: dict[int, str] = {}
@@ -65,12 +66,13 @@ def _find_premises(
         elif not shown:
             premises[number] = paper.abstract
         else:
-            premises[number] = " ".join(
+            text = " ".join(
                 one.quote
                 for one in shown
                 if one.paper_id == paper.paper_id
                 and citations.is_verbatim(one.quote, paper.abstract, one.start, one.end)
             )
+            premises[number] = f"{paper.title}. {text}" if text else ""
     return premises
 
 
