@@ -13,6 +13,7 @@ from askpapers.ui.desk import Desk
 from askpapers.ui.shelf import ORDERS, SUFFIXES, Shelf
 
 _OPENED = "() => { window.askpapers.focusPaper(); }"
+_NONE = ("none", "")
 _NOT_READY = '<p class="ap-empty">The index is still being opened.</p>'
 
 
@@ -115,23 +116,25 @@ def make_evals_tab(bench: Bench, tab: Any) -> None:
     """Put the tab into the `gradio.Blocks` that is being built."""
     import gradio as gr
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     with gr.Row(elem_id="ap-evals-tools"):
         first = gr.Dropdown([], label="Run")
-        second = gr.Dropdown([], label="Compare with (an earlier run)")
+        second = gr.Dropdown([_NONE], value="", label="Compare with an earlier run")
     run_html = gr.HTML(elem_id="ap-run", apply_default_css=False)
 
-    def show(name: str | None, other: str | None) -> str:
-        return bench.render_comparison(other, name) if other else bench.render_run(name)
+    def show(name: str | None, other: str | None) -> tuple[Any, ...]:
+        others = bench.list_others(name)
+        if other not in [run for _, run in others]:
+            other = ""
+        html = bench.render_comparison(other, name) if other else bench.render_run(name)
+        return gr.Dropdown(choices=[_NONE, *others], value=other), html
 
-    def list_runs(name: str | None) -> tuple[Any, ...]:
-        names = bench.names()
-        chosen = name if name in names else (names[0] if names else None)
-        return (
-            gr.Dropdown(choices=names, value=chosen),
-            gr.Dropdown(choices=["", *names]),
-            bench.render_run(chosen),
-        )
+    def list_runs(name: str | None, other: str | None) -> tuple[Any, ...]:
+        runs = bench.list_runs()
+        ids = [run for _, run in runs]
+        chosen = name if name in ids else (ids[0] if ids else None)
+        return gr.Dropdown(choices=runs, value=chosen), *show(chosen, other)
 
-    tab.select(list_runs, [first], [first, second, run_html], **quiet)
-    gr.on([first.input, second.input], show, [first, second], [run_html], **quiet)
+    # Intervals of a long run take a second or two: that something happens must be seen.
+    seen: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+    tab.select(list_runs, [first, second], [first, second, run_html], **seen)
+    gr.on([first.input, second.input], show, [first, second], [second, run_html], **seen)
