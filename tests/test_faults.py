@@ -50,6 +50,14 @@ def test_a_full_disk_keeps_the_old_index():
     assert broken == []
 
 
+def test_a_read_only_home_answers_and_refuses_changes():
+    tried, broken = torment("read_only_homes", 1)
+    if tried == 0:
+        pytest.skip("this user can neither mount nor become another")
+    assert broken == []
+    assert tried >= 6
+
+
 def test_two_builds_at_once():
     tried, broken = torment("race_writers", 2)
     assert broken == []

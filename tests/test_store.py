@@ -75,6 +75,47 @@ def test_another_fingerprint_is_a_mismatch(tmp_path):
         ChromaStore.open(tmp_path / "c", fingerprint="f2")
 
 
+@pytest.fixture
+def locked(tmp_path, monkeypatch):
+    """A store whose folder counts as one that cannot be written, and an empty temporary folder."""
+    make_store(tmp_path / "c", unit_vectors(300)).close()
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    return tmp_path / "c", place
+
+
+def test_a_store_that_cannot_be_written_is_read_through_a_copy(locked):
+    folder, place = locked
+    before = {path: checksum_file(path) for path in folder.rglob("*") if path.is_file()}
+    vector = unit_vectors(300)[7]
+    with ChromaStore.open(folder, fingerprint="f1") as store:
+        assert store.nearest("sentences", vector, limit=1)[0][0] == "s7"
+        assert len(list(place.iterdir())) == 1
+    assert list(place.iterdir()) == []
+    with pytest.raises(IndexMismatch):
+        ChromaStore.open(folder, fingerprint="f2")
+    assert list(place.iterdir()) == []
+    assert {path: checksum_file(path) for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_without_room_for_the_copy_one_sentence_says_so(locked, monkeypatch):
+    folder, place = locked
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", fail)
+    with pytest.raises(StorageFailed, match="No space left") as caught:
+        ChromaStore.open(folder, fingerprint="f1")
+    assert "TMPDIR" in caught.value.hint
+    assert list(place.iterdir()) == []
+    place.rmdir()
+    with pytest.raises(StorageFailed, match="temporary files"):
+        ChromaStore.open(folder, fingerprint="f1")
+
+
 def test_a_folder_without_a_store_is_damaged(tmp_path):
     with pytest.raises(IndexDamaged):
         ChromaStore.open(tmp_path, fingerprint="f1")

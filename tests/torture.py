@@ -5,6 +5,7 @@ Work that may be killed or may panic runs in forked children.
 """
 
 import argparse
+import ctypes
 import os
 import random
 import shutil
@@ -272,6 +273,67 @@ def mounted(place, kibibytes):
             subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def read_only_homes(times):
+    """A home that cannot be written answers as ever, refuses every change, and loses nothing."""
+    outcome = Outcome("read-only home")
+    with workspace() as folder:
+        folder.chmod(0o755)
+        home, damaged = folder / "home", folder / "damaged"
+        first = write_records(folder / "a.jsonl", make_records(40))
+        second = write_records(folder / "b.jsonl", make_records(20, seed=1))
+        in_child(build, home, first)
+        right = in_child(describe, home)
+        shutil.copytree(home, damaged)
+        next(damaged.glob("index/*/vectors.bin")).write_bytes(b"cut short")
+        attempts = {
+            (describe, home): right,
+            (build, home, first, second): "StorageFailed",
+            (add, home, second): "StorageFailed",
+            (answers, damaged): "IndexDamaged",
+            (mend, damaged): "StorageFailed",
+            (build, folder / "home" / "new", first): "StorageFailed",
+        }
+        for wrap in (_unprivileged, _mounted_read_only):
+            for (work, place, *paths), expected in list(attempts.items()) * times:
+                said = in_child(wrap, folder, work, place, *paths)
+                if said == "not allowed":
+                    outcome.notes[f"skipped: {wrap.__name__}"] = 1
+                    continue
+                outcome.note("answered as ever" if said == right else said[:40])
+                if said != expected:
+                    outcome.broken.append(f"{wrap.__name__} {work.__name__}: {said[-300:]}")
+        if in_child(describe, home) != right:
+            outcome.broken.append("the index is not what it was")
+        if in_child(mend, damaged) != right:
+            outcome.broken.append("the damaged index was not mended once it could be written")
+    return outcome
+
+
+def _unprivileged(folder, work, *arguments):
+    """Do the work as a user who may read the folder and not write it."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(65_534)
+        os.setuid(65_534)
+    elif os.access(folder, os.W_OK):
+        return "not allowed"  # the folder is this user's own
+    return work(*arguments)
+
+
+def _mounted_read_only(folder, work, *arguments):
+    """Do the work over a read-only mount of the folder that only this process sees."""
+    if os.getuid() != 0:
+        return "not allowed"
+    # unshare(2), CLONE_NEWNS; Python has it only from 3.12 on
+    if ctypes.CDLL(None).unshare(0x00020000) != 0:
+        return "not allowed"
+    for options in (["--make-rprivate", "/"], ["--bind", folder, folder]):
+        if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+            return "not allowed"
+    subprocess.run(["mount", "-o", "remount,ro,bind", folder], capture_output=True, check=True)
+    return work(*arguments)
+
+
 def race_writers(times):
     """Two builds at once: one waits or is told so, and the index is whole."""
     outcome = Outcome("two builds at once")
@@ -370,6 +432,7 @@ def run_all(scale):
     yield damage_files(scale, how="cut short")
     yield damage_files(1, how="removed")
     yield fill_disks(4 * scale)
+    yield read_only_homes(scale)
     yield race_writers(2 * scale)
     yield read_while_writing(2 * scale)
     yield jump_clocks(3)

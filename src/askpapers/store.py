@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ _HNSW = {
 _CHECKED_BYTES = 128 * 2**20
 """An SQLite file up to this size is checked page by page at opening."""
 
+_DATABASE = "chroma.sqlite3"
 _ALMOST_FULL_BYTES = 256 * 1024
 _FINGERPRINT = "askpapers_fingerprint"
 _DISK_FULL = ("disk is full", "no space left", "code: 13", "os error 28")
@@ -50,10 +52,18 @@ _READ_ONLY = (
 class ChromaStore:
     """Vectors by kind ("passages", "sentences"), found by cosine. Use as a context manager."""
 
-    def __init__(self, folder: Path, client: Any, collections: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        client: Any,
+        collections: dict[str, Any],
+        *,
+        borrowed: tempfile.TemporaryDirectory[str] | None = None,
+    ) -> None:
         self.folder = folder
         self._client = client
         self._collections = collections
+        self._borrowed = borrowed
         self._last: dict[str, tuple[str, np.ndarray]] = {}
 
     @classmethod
@@ -84,11 +94,23 @@ class ChromaStore:
         Raises:
             IndexDamaged: there is none, or its files don't open.
             IndexMismatch: it was made under another fingerprint.
-            StorageFailed: the folder cannot be written (Chroma writes a lock when it reads).
+            StorageFailed: neither the folder nor the one for temporary files can be written.
         """
-        _check_database(folder / "chroma.sqlite3")
+        _check_database(folder / _DATABASE)
+        borrowed = None if _is_writable(folder) else _borrow(folder)
+        try:
+            return cls._open(folder, fingerprint, borrowed)
+        except BaseException:
+            if borrowed is not None:
+                borrowed.cleanup()
+            raise
+
+    @classmethod
+    def _open(
+        cls, folder: Path, fingerprint: str, borrowed: tempfile.TemporaryDirectory[str] | None
+    ) -> ChromaStore:
         with _translated(folder):
-            client = _connect(folder)
+            client = _connect(Path(borrowed.name) if borrowed else folder)
             collections = {
                 kind: client.get_collection(kind, embedding_function=None) for kind in KINDS
             }
@@ -99,7 +121,7 @@ class ChromaStore:
                     f"The vector index in {str(folder)!r} was made for {found!r}, "
                     f"not for {fingerprint!r}."
                 )
-        return cls(folder, client, collections)
+        return cls(folder, client, collections, borrowed=borrowed)
 
     def __enter__(self) -> ChromaStore:
         return self
@@ -115,6 +137,8 @@ class ChromaStore:
     def close(self) -> None:
         """Let go of the files."""
         self._client.close()
+        if self._borrowed is not None:
+            self._borrowed.cleanup()
 
     def add(self, kind: str, ids: Sequence[str], vectors: np.ndarray) -> None:
         """Write vectors; an id that is there already is replaced.
@@ -219,6 +243,43 @@ def _connect(folder: Path) -> Any:
     return chromadb.PersistentClient(
         path=str(folder), settings=Settings(anonymized_telemetry=False, allow_reset=False)
     )
+
+
+def _is_writable(folder: Path) -> bool:
+    return all(os.access(path, os.W_OK) for path in (folder, folder / _DATABASE))
+
+
+def _borrow(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary folder in which Chroma can read a store that it cannot write.
+
+    Chroma writes to its SQLite file even when it only reads; the graph's folders it leaves
+    alone. So the one is copied and the others are linked.
+
+    Raises:
+        StorageFailed: there is no room for the copy.
+    """
+    try:
+        borrowed = tempfile.TemporaryDirectory(prefix="askpapers-store-")
+    except OSError as exc:
+        raise StorageFailed(
+            f"The vector index in {str(folder)!r} cannot be written, nor can the folder for "
+            "temporary files, and Chroma needs one of them even to read."
+        ) from exc
+    try:
+        for path in folder.iterdir():
+            place = Path(borrowed.name) / path.name
+            if path.is_dir():
+                place.symlink_to(path.absolute(), target_is_directory=True)
+            else:
+                shutil.copyfile(path, place)
+    except OSError as exc:
+        borrowed.cleanup()
+        raise StorageFailed(
+            f"The vector index in {str(folder)!r} cannot be written, and to read it a copy in "
+            f"{tempfile.gettempdir()!r} failed: {exc.strerror or exc}.",
+            hint="set TMPDIR to a folder with more room, or ASKPAPERS_HOME to one you can write",
+        ) from exc
+    return borrowed
 
 
 @contextmanager

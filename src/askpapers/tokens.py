@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from askpapers.errors import ModelDamaged
-from askpapers.resources import make_folder
 
 if TYPE_CHECKING:
     import tiktoken
@@ -40,7 +40,6 @@ def load_encoding(gguf: Path, *, digest: str, cache: Path) -> tiktoken.Encoding 
 
     Raises:
         ModelDamaged: the file is not a whole GGUF file.
-        StorageFailed: the cache folder cannot be made.
     """
     path = cache / f"{digest[:32]}.vocabulary"
     vocabulary = _load_cached(path)
@@ -119,13 +118,14 @@ def _save(path: Path, vocabulary: _Vocabulary) -> None:
         f"!{base64.b64encode(token.encode()).decode()} {rank}" for token, rank in special.items()
     ]
     body = "\n".join(lines)
-    make_folder(path.parent)
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(f"{body}\n{_checksum(body)}\n", encoding="ascii")
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only folder refuses even this
+            part.unlink()
 
 
 def _load_cached(path: Path) -> _Vocabulary | None:
