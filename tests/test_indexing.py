@@ -117,6 +117,45 @@ def test_filters_are_answered_without_reading_papers(home, tmp_path):
         assert titles(paper_ids=(one, "unknown")) == {"Year"}
 
 
+def test_a_lower_bound_proves_since_and_only_disproves_until(home, tmp_path):
+    page = tmp_path / "page.txt"
+    blocks = [
+        ("Printed Year", "May 2, 2024"),
+        ("Late Spring", "May 31"),
+        ("Leap Day", "Feb 29"),
+    ]
+    said = "One sentence of an abstract that is long enough to be one. " * 4
+    page.write_text(
+        "new\n\nDaily Papers\n\n"
+        + "".join(f"{t}\n\n{said}{t}.\n\n  • 3 authors\n·\n{d}\n\n" for t, d in blocks)
+    )
+    records = [{"title": "None", "abstract": "No date here."}]
+    build(home, page, write_records(tmp_path / "a.jsonl", records))
+    with open_index(home) as index:
+        bounds = {paper.title: paper.date_not_before for paper in index.papers.values()}
+        assert bounds == {
+            "Printed Year": None,
+            "Late Spring": "2025-05-31",
+            "Leap Day": "2028-02-29",
+            "None": None,
+        }
+
+        def titles(**filters):
+            return {index.papers[i].title for i in index.find_papers(Filters(**filters))}
+
+        assert titles(since="2024") == {"Printed Year", "Late Spring", "Leap Day"}
+        assert titles(since="2025-05") == {"Late Spring", "Leap Day"}
+        assert titles(since="2025-05-31") == {"Late Spring", "Leap Day"}
+        # may be as new as that, but nothing proves it
+        assert titles(since="2025-06") == {"Leap Day"}
+        assert titles(since="2029") == set()
+        # may be as old as that: only a proof to the contrary leaves a paper out
+        assert titles(until="2030") == {"Printed Year", "Late Spring", "Leap Day"}
+        assert titles(until="2025-05") == {"Printed Year", "Late Spring"}
+        assert titles(until="2025-05-30") == {"Printed Year"}
+        assert titles(since="2025-01", until="2026") == {"Late Spring"}
+
+
 def test_an_unchanged_corpus_writes_nothing(home, corpus):
     build(home, corpus)
     before = snapshot(home)

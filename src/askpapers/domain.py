@@ -102,8 +102,9 @@ class Hit:
 class Filters:
     """Which papers may be considered; applied before ranking.
 
-    `since` and `until` are ISO dates or prefixes, inclusive. Papers without a date pass no
-    date filter. Empty tuples mean no restriction.
+    `since` and `until` are ISO dates or prefixes, inclusive. A paper without a date passes `since`
+    where its lower bound proves it, and `until` unless the bound disproves it; one with neither
+    passes no date filter. Empty tuples mean no restriction.
     """
 
     since: str | None = None

@@ -27,6 +27,9 @@ CREATE TABLE listing (paper_id TEXT NOT NULL, file TEXT NOT NULL);
 CREATE INDEX listing_file ON listing (file);
 """
 
+_BOUND = "json_extract(record, '$.date_not_before')"
+"""Read from the record: only papers without a date need it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -150,16 +153,21 @@ class PaperTable(Mapping[str, Paper]):
         """Return the ids of the papers that pass, or None when all do.
 
         A date that states less than the filter passes where its whole range may: `2023` passes
-        since 2023-05. Papers without a date pass no date filter.
+        since 2023-05. Of a paper without a date but with a lower bound, `since` wants proof: it
+        passes where the bound does; `until` leaves out only what the bound proves to be newer.
+        Papers with neither pass no date filter.
         """
         conditions: list[str] = []
         values: list[str] = []
         if filters.since:
-            conditions.append("date >= substr(?, 1, length(date))")
-            values.append(filters.since)
+            conditions.append(f"ifnull(date >= substr(?, 1, length(date)), {_BOUND} >= ?)")
+            values += [filters.since] * 2
         if filters.until:
-            conditions.append("substr(date, 1, length(?)) <= substr(?, 1, length(date))")
-            values += [filters.until, filters.until]
+            conditions.append(
+                "ifnull(substr(date, 1, length(?)) <= substr(?, 1, length(date)),"
+                f" substr({_BOUND}, 1, length(?)) <= ?)"
+            )
+            values += [filters.until] * 4
         if filters.files:
             marks = ", ".join("?" * len(filters.files))
             conditions.append(f"paper_id IN (SELECT paper_id FROM listing WHERE file IN ({marks}))")
