@@ -61,11 +61,6 @@ def test_the_grammar_names_only_the_shown_sources():
     assert "{0,2}" in grammar
 
 
-def test_abstaining_is_in_the_grammar_only_when_allowed():
-    assert "do not answer" not in build_grammar([1], max_sentences=1)
-    assert "do not answer" in build_grammar([1], max_sentences=1, may_abstain=True)
-
-
 def test_figures_are_read_with_their_decimals_and_separators():
     assert find_figures(["It takes 2.1 hours, 3D.", "1,000 of 40."]) == {"2.1", "3", "1,000", "40"}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -84,6 +84,14 @@ class Finished:
 Event = Found | Drafted | Settled | Finished
 
 
+def finish(events: Iterable[Event]) -> Answer:
+    """Return the answer at the end of a stream of events."""
+    for event in events:
+        if isinstance(event, Finished):
+            return event.answer
+    raise AssertionError("a stream ends with Finished")
+
+
 def check_question(question: str) -> str:
     """Return the question without invisible characters and outer white space.
 
@@ -149,10 +157,7 @@ class Answerer:
 
     def answer(self, question: str, **options: Any) -> Answer:
         """Return the finished answer; options as in `stream`."""
-        for event in self.stream(question, **options):
-            if isinstance(event, Finished):
-                return event.answer
-        raise AssertionError("a stream ends with Finished")
+        return finish(self.stream(question, **options))
 
     def stream(
         self,

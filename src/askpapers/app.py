@@ -10,13 +10,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askpapers import __version__, opening
-from askpapers.answering import Answerer, Event, Finished
+from askpapers.answering import Answerer, Event, finish
 from askpapers.conversation import Conversation
 from askpapers.domain import Answer, Filters, Paper, SearchResult
 from askpapers.errors import IndexDamaged, IndexMismatch, IndexMissing, NotFound, UsageError
@@ -133,7 +133,13 @@ class App:
 
     # -- index
 
-    def build_index(self, paths: Sequence[str] = (), *, force: bool = False) -> IndexInfo:
+    def build_index(
+        self,
+        paths: Sequence[str] = (),
+        *,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> IndexInfo:
         """Build the index of these files, of the configured ones, or of the seeds.
 
         Raises:
@@ -150,7 +156,7 @@ class App:
                 embedder=self.embedder,
                 build_lexical=_build_lexical,
                 force=force,
-                progress=self._progress,
+                progress=progress or self._progress,
             )
 
     def add_to_index(self, paths: Sequence[str], *, progress: Progress | None = None) -> IndexInfo:
@@ -168,8 +174,11 @@ class App:
                 progress=progress or self._progress,
             )
 
-    def open_index(self) -> Index:
+    def open_index(self, *, progress: Progress | None = None) -> Index:
         """Return the open index; without one it is built, a damaged or foreign one is rebuilt.
+
+        Args:
+            progress: told how far a build is; None: whoever the program tells anyway.
 
         Raises:
             Busy, StorageFailed, CorpusError: it could not be built.
@@ -183,7 +192,7 @@ class App:
             try:
                 self._index = open_index(self.home, embedder_fingerprint=fingerprint)
             except IndexMissing:
-                self.build_index()
+                self.build_index(progress=progress)
                 self._index = open_index(self.home, embedder_fingerprint=fingerprint)
             except (IndexDamaged, IndexMismatch) as exc:
                 self._notice(f"{exc.message} Building it again from the papers.")
@@ -191,7 +200,7 @@ class App:
                     home=self.home,
                     embedder=self.embedder,
                     build_lexical=_build_lexical,
-                    progress=self._progress,
+                    progress=progress or self._progress,
                 )
                 self._index = open_index(self.home, embedder_fingerprint=fingerprint)
             return self._index
@@ -323,10 +332,7 @@ class App:
 
     def answer(self, question: str, **options: Any) -> Answer:
         """Return the finished answer; options as in `stream`."""
-        for event in self.stream(question, **options):
-            if isinstance(event, Finished):
-                return event.answer
-        raise AssertionError("a stream ends with Finished")
+        return finish(self.stream(question, **options))
 
     def manifest(self, writer: Writer | None) -> dict[str, Any]:
         """Return all it takes to reproduce an answer: no clock, no machine name."""
@@ -375,6 +381,7 @@ def _build_lexical(papers: Mapping[str, Paper], folder: Path) -> None:
     QueryVocabulary.build(papers.values()).save(folder / _VOCABULARY_FILE)
 
 
+@cache
 def _version_of(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from askpapers.domain import ABSTENTION
 from askpapers.errors import UsageError
 
 _ABBREVIATIONS = ("et al. ", "e.g. ", "i.e. ", "vs. ", "cf. ", "w.r.t. ", "Fig. ", "Eq. ", "resp. ")
@@ -36,15 +35,15 @@ def build_grammar(
     numbers: Sequence[int],
     *,
     max_sentences: int,
-    may_abstain: bool = False,
     figures: Iterable[str] | None = None,
 ) -> str:
     """Return a GBNF grammar for an answer of 1..`max_sentences` sentences over these sources.
 
+    Whether to abstain is decided before a model is asked, so no grammar allows it.
+
     Args:
         numbers: the source numbers shown in the prompt, each at least 1.
         max_sentences: at least 1.
-        may_abstain: whether the abstention sentence is the other possible output.
         figures: the only figures that may be written (`find_figures` of what was shown), so that
             a small model cannot make one up; None: any.
 
@@ -56,8 +55,7 @@ def build_grammar(
     allowed = " | ".join(f'"{n}"' for n in sorted(set(numbers)))
     abbreviations = " | ".join(f'"{text}"' for text in _ABBREVIATIONS)
     more = f' (" " sentence){{0,{max_sentences - 1}}}' if max_sentences > 1 else ""
-    root = "answer" if not may_abstain else f'answer | "{ABSTENTION}"'
-    rules = [f"root ::= {root}", f"answer ::= sentence{more}", f'mark ::= "[" ({allowed}) "]"']
+    rules = [f"root ::= sentence{more}", f'mark ::= "[" ({allowed}) "]"']
     if figures is None:
         rules += [
             'sentence ::= [A-Za-z0-9$("\'] piece+ " " mark{1,2} "."',

@@ -54,8 +54,8 @@ def _find_premises(
     """Cited number -> the text that stands in the corpus where the answer says it stands.
 
     It stands behind the paper's title, as ALCE's passages do: the title says what "we" and "our
-    method" are. A quotation that is not there, or that belongs to another paper than the number does, is
-    worth nothing. A citation that comes without any quotation is read as the whole abstract.
+    method" are. A quotation that is not there, or that belongs to another paper than the number
+    does, is worth nothing. A citation without any quotation is read as the whole abstract.
     """
     premises: dict[int, str] = {}
     for number in dict.fromkeys(sentence.citations):
