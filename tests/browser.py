@@ -28,8 +28,8 @@ _QUESTION = "#ap-question textarea"
 
 
 @contextmanager
-def serving(program, *, auth=None):
-    """Serve a program's page in a thread; gives (url, desk)."""
+def serving(program, *, auth=None, is_loaded=True):
+    """Serve a program's page in a thread, at once or once all is loaded; gives (url, desk)."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)
@@ -40,7 +40,7 @@ def serving(program, *, auth=None):
     readiness.start()
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
     thread.start()
-    assert readiness.wait(120)
+    assert not is_loaded or readiness.wait(120)
     try:
         yield f"http://127.0.0.1:{port}", desk
     finally:

@@ -93,6 +93,23 @@ class CopyingGenerator(ScriptedGenerator):
             self.closed += 1
 
 
+class SteppedEmbedder(HashEmbedder):
+    """Embeds one batch for each step it is allowed, all of them once it is set free."""
+
+    def __init__(self):
+        self.allowed = threading.Semaphore(0)
+        self.is_free = threading.Event()
+
+    def set_free(self):
+        self.is_free.set()
+        self.allowed.release()
+
+    def embed_passages(self, texts):
+        if not self.is_free.is_set():
+            assert self.allowed.acquire(timeout=60)
+        return super().embed_passages(texts)
+
+
 def write_corpus(folder: Path, papers=PAPERS, name="papers.jsonl") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
@@ -100,7 +117,7 @@ def write_corpus(folder: Path, papers=PAPERS, name="papers.jsonl") -> Path:
     return path
 
 
-def make_program(home: Path, *, corpus: Path | None = None, generator=None) -> App:
+def make_program(home: Path, *, corpus: Path | None = None, generator=None, embedder=None) -> App:
     """The program over a small corpus; the writer copies, the rest is real."""
     corpus = corpus or write_corpus(home / "corpus")
     settings = load_settings(
@@ -112,7 +129,7 @@ def make_program(home: Path, *, corpus: Path | None = None, generator=None) -> A
     )
     program = App(settings, home=home)
     judge = WordJudge()
-    program.__dict__["embedder"] = HashEmbedder()
+    program.__dict__["embedder"] = embedder or HashEmbedder()
     program.__dict__["judge"] = judge
     program._writers[program.model_name()] = Writer(
         generator=generator or CopyingGenerator(),

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 
 from askpapers.evals import run_suite
 from browser import CHROMIUM, INSTALL, Browser, serving

@@ -95,7 +95,7 @@ def describe(frame: Frame) -> str:
     if frame.stopped:
         return "Stopped."
     if frame.found is None:
-        return "Searching …"
+        return frame.loading or "Searching …"
     if frame.ahead:
         return f"Waiting for the model: {_count(frame.ahead, 'question')} before yours …"
     if frame.ask.quote_only:
@@ -114,6 +114,25 @@ def render_examples(questions: Sequence[str]) -> str:
     return (
         '<div class="ap-welcome"><p>Ask a question. The evidence comes first, then an answer in '
         f"which every sentence shows the sentence that proves it.</p>{offered}</div>"
+    )
+
+
+def render_loading(text: str, share: float | None, *, has_failed: bool = False) -> str:
+    """Return what stands where the papers will be: what is being done, and how much of it is.
+
+    Args:
+        text: what is being done, or why it failed.
+        share: 0..1; None where it is not known.
+        has_failed: nothing more comes by itself.
+    """
+    if has_failed:
+        return f'<p class="ap-error" role="alert">{escape(text)}</p>'
+    value = "" if share is None else f' value="{share:.3f}"'
+    return (
+        f'<div class="ap-welcome ap-loading"><p>{escape(text)}</p>'
+        f'<progress max="1"{value} aria-label="Loading"></progress>'
+        "<p>A question can be asked already: it is answered as soon as the papers can be searched."
+        "</p></div>"
     )
 
 

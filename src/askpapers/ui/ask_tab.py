@@ -47,6 +47,7 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
 
     token = gr.State("")
     editing = gr.State(False)
+    settled = gr.State(False)
     token_box = gr.Textbox(visible=False)
     file_box = gr.JSON(visible=False)
     with gr.Row(elem_id="ap-columns"):
@@ -148,7 +149,7 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
 
     def hello(found: str) -> tuple[Any, ...]:
         talk, view = desk.open_talk(found)
-        return (talk.token, talk.token, *update(view))
+        return (talk.token, talk.token, desk.readiness.can_search, *update(view))
 
     def submit(secret: str, text: str, replace: bool, *values: Any) -> Iterator[tuple[Any, ...]]:
         talk = desk.talks.open(secret)
@@ -177,22 +178,27 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
             live = render_live(Frame(Ask(""), error=exc), len(talk.turns) + 1)
             yield (*kept, *update(View(live=live, status=exc.message)))
 
-    def poll(secret: str) -> tuple[Any, ...]:
+    def poll(secret: str, is_settled: bool) -> tuple[Any, ...]:
+        """Show how far loading is; draw once more what was opened before the papers were there."""
         ready = desk.readiness
         is_done = ready.is_done
-        listed = named = welcome = state = gr.skip()
-        if ready.can_search:
-            found = desk.papers()
-            if len(found) <= MAX_LISTED_PAPERS:
-                listed = gr.Dropdown(choices=[(p.title, i) for i, p in found.items()])
-            named = gr.Dropdown(choices=desk.find_files())
+        listed = named = talk_shown = proof_shown = state = gr.skip()
         talk = desk.talks.open(secret) if secret else None
         if talk is not None and not talk.busy.locked():
             state = escape(ready.text)
-            if ready.can_search:
-                # What was opened before the papers were there is drawn again with them.
-                welcome = desk.show(talk).talk
-        return state, gr.Timer(active=not is_done), listed, named, welcome
+            if not is_settled and (ready.can_search or is_done):
+                is_settled = True
+                view = desk.show(talk)
+                talk_shown, proof_shown = view.talk, view.proof
+            elif not is_settled and not talk.turns:
+                talk_shown = desk.welcome()
+        if ready.can_search:
+            papers = desk.papers()
+            if len(papers) <= MAX_LISTED_PAPERS:
+                listed = gr.Dropdown(choices=[(paper.title, i) for i, paper in papers.items()])
+            named = gr.Dropdown(choices=desk.find_files())
+        more = gr.Timer(active=not (is_done and is_settled))
+        return state, more, is_settled, listed, named, talk_shown, proof_shown
 
     def export_now(secret: str, label: str) -> dict[str, str]:
         try:
@@ -213,11 +219,12 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
         concurrency_limit=PARALLEL,
         **quiet,
     )
-    hi = page.load(hello, [token_box], [token, token_box, *regions], js=_HELLO, **quiet)
+    hi = page.load(hello, [token_box], [token, token_box, settled, *regions], js=_HELLO, **quiet)
     hi.then(None, [token_box], None, js=_KEEP)
-    renewed = new.click(hello, [token_box], [token, token_box, *regions], js=_NEW, **quiet)
+    renewed = new.click(hello, [token_box], [token, token_box, settled, *regions], js=_NEW, **quiet)
     renewed.then(None, [token_box], None, js=_KEEP).then(None, None, None, js=_FOCUS)
-    timer.tick(poll, [token], [status_html, timer, papers, files, talk_html], **quiet)
+    polled = [status_html, timer, settled, papers, files, talk_html, proof_html]
+    timer.tick(poll, [token, settled], polled, **quiet)
     saved = save.click(export_now, [token, export], [file_box], **quiet)
     saved.success(None, [file_box], None, js=_SAVE)
     return AskTab(bridge, papers, files, token)

@@ -48,6 +48,13 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Loading:
+    """The papers cannot be searched yet; `text` says what is being done."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """The state of a question while it is being answered."""
 
@@ -56,6 +63,7 @@ class Frame:
     settled: tuple[Sentence, ...] = ()
     draft: str = ""
     ahead: int = 0
+    loading: str = ""
     turn: Turn | None = None
     error: AskPapersError | None = None
     stopped: bool = False
@@ -64,6 +72,10 @@ class Frame:
     def is_last(self) -> bool:
         """Tell whether nothing comes after this frame."""
         return self.turn is not None or self.error is not None or self.stopped
+
+
+_News = Event | Waiting | Loading | AskPapersError
+"""What the thread of an answer tells the page."""
 
 
 class Asking:
@@ -104,7 +116,7 @@ class Asking:
         before = talk.take_back() if replace_last else None
         stopping = threading.Event()
         talk.stopping = stopping
-        events: queue.SimpleQueue[Event | Waiting | AskPapersError] = queue.SimpleQueue()
+        events: queue.SimpleQueue[_News] = queue.SimpleQueue()
         worker = threading.Thread(
             target=self._work, args=(talk, ask, events, stopping), name="answer", daemon=True
         )
@@ -129,7 +141,7 @@ class Asking:
         self,
         talk: Talk,
         ask: Ask,
-        events: queue.SimpleQueue[Event | Waiting | AskPapersError],
+        events: queue.SimpleQueue[_News],
         stopping: threading.Event,
     ) -> None:
         """Run one answer; every way out gives the model back."""
@@ -144,7 +156,12 @@ class Asking:
             _log.exception("an answer failed")
             events.put(WorkFailed("The answer failed; the terminal shows why.", hint="press Retry"))
 
-    def _events(self, talk: Talk, ask: Ask, stopping: threading.Event) -> Iterator[Event | Waiting]:
+    def _events(
+        self, talk: Talk, ask: Ask, stopping: threading.Event
+    ) -> Iterator[Event | Waiting | Loading]:
+        yield from self._wait_for_papers(stopping)
+        if stopping.is_set():
+            return
         # A copy: what a stopped answer does after the stop must not reach the conversation.
         conversation = Conversation(
             list(talk.conversation.answers), dict(talk.conversation.numbers)
@@ -183,6 +200,17 @@ class Asking:
             if close is not None:
                 close()
 
+    def _wait_for_papers(self, stopping: threading.Event) -> Iterator[Loading]:
+        """Say what is being loaded until the papers can be searched, or that has failed."""
+        ready, shown = self._readiness, ""
+        if ready is None:
+            return
+        while not (ready.can_search or ready.is_done or stopping.is_set()):
+            if ready.text != shown:
+                shown = ready.text
+                yield Loading(shown)
+            ready.wait(_POLL_SECONDS)
+
     def _search_early(self, searcher: Searcher, ask: Ask, conversation: Conversation) -> Found:
         """Find the evidence while the writing model is still being loaded."""
         query = ask.search_query or conversation.rewrite(check_question(ask.question))
@@ -203,7 +231,7 @@ class Asking:
 
 
 def _frames(
-    ask: Ask, events: queue.SimpleQueue[Event | Waiting | AskPapersError], stopping: threading.Event
+    ask: Ask, events: queue.SimpleQueue[_News], stopping: threading.Event
 ) -> Iterator[Frame]:
     """Fold events into frames; the growing draft is redrawn at most ten times a second."""
     frame = Frame(ask)
@@ -232,6 +260,8 @@ def _frames(
             frame = replace(frame, settled=(*frame.settled, event.sentence), draft="")
         elif isinstance(event, Waiting):
             frame = replace(frame, ahead=event.ahead)
+        elif isinstance(event, Loading):
+            frame = replace(frame, loading=event.text)
         else:
             frame = replace(frame, found=event)
         yield frame

@@ -142,7 +142,7 @@ def _render_change(change: Change) -> str:
         f"<td>{_render_estimate(change.first, metric.unit)}</td>"
         f"<td>{_render_estimate(change.second, metric.unit)}</td>"
         f"<td>{escape(difference)}{_render_interval(gap, metric.unit)}</td>"
-        f'<td>{gap.n if gap else ""}</td><td>{certain}</td></tr>'
+        f"<td>{gap.n if gap else ''}</td><td>{certain}</td></tr>"
     )
 
 

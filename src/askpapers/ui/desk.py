@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from askpapers.domain import Filters, Paper
 from askpapers.errors import AskPapersError, UsageError
 from askpapers.models import find_path, load_manifests
-from askpapers.ui.answers import describe, render_examples, render_live, render_talk
+from askpapers.ui.answers import (
+    describe,
+    render_examples,
+    render_live,
+    render_loading,
+    render_talk,
+)
 from askpapers.ui.asking import Asking, Frame
 from askpapers.ui.exporting import export_talk
 from askpapers.ui.feedback import Feedback
@@ -93,6 +99,15 @@ class Desk:
                 break
         return [f"What is {name} and what does it improve?" for name in names]
 
+    def welcome(self) -> str:
+        """Return what an empty conversation shows: examples, or how far loading is."""
+        return render_examples(self.examples()) if self.readiness.can_search else self.loading()
+
+    def loading(self) -> str:
+        """Return what stands in place of papers that cannot be searched yet."""
+        ready = self.readiness
+        return render_loading(ready.text, ready.share, has_failed=ready.has_failed)
+
     # -- a conversation
 
     def open_talk(self, token: str | None) -> tuple[Talk, View]:
@@ -103,7 +118,7 @@ class Desk:
     def show(self, talk: Talk) -> View:
         """Return a whole conversation at rest."""
         return View(
-            talk=render_talk(talk.turns) or render_examples(self.examples()),
+            talk=render_talk(talk.turns) or self.welcome(),
             live="",
             proof=render_proofs(talk.turns, self.papers()) or EMPTY,
             status=self.readiness.text,
@@ -139,7 +154,8 @@ class Desk:
             ask = self.make_ask(question, choices)
         except AskPapersError as exc:
             talk.unfinished = Ask(question)
-            yield from self._show_frames(talk, [Frame(Ask(question), error=exc)], len(talk.turns))
+            frames = [Frame(talk.unfinished, error=exc)]
+            yield from self._show_frames(talk, talk.unfinished, frames, len(talk.turns))
             return
         yield from self._run(talk, ask, replace_last=replace_last)
 
@@ -193,15 +209,21 @@ class Desk:
     def _run(self, talk: Talk, ask: Ask, *, replace_last: bool) -> Iterator[View]:
         kept = len(talk.turns) - (1 if replace_last and talk.turns else 0)
         frames = self.asking.run(talk, ask, replace_last=replace_last)
-        yield from self._show_frames(talk, frames, kept)
+        yield from self._show_frames(talk, ask, frames, kept)
 
     def _show_frames(
-        self, talk: Talk, frames: Iterator[Frame] | Sequence[Frame], kept: int
+        self, talk: Talk, ask: Ask, frames: Iterator[Frame] | Sequence[Frame], kept: int
     ) -> Iterator[View]:
         """Turn frames into views; the first `kept` turns stand above the live one."""
         number = kept + 1
         shown = None
-        yield View(talk=render_talk(talk.turns[:kept]), is_busy=True, status="Searching …")
+        first = Frame(ask)
+        yield View(
+            talk=render_talk(talk.turns[:kept]),
+            live=render_live(first, number),
+            status=describe(first),
+            is_busy=True,
+        )
         for frame in frames:
             if frame.turn is not None:
                 self.talks.save(talk)

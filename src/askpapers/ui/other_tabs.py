@@ -14,7 +14,7 @@ from askpapers.ui.shelf import ORDERS, SUFFIXES, Shelf
 
 _OPENED = "() => { window.askpapers.focusPaper(); }"
 _NONE = ("none", "")
-_NOT_READY = '<p class="ap-empty">The index is still being opened.</p>'
+_POLL_SECONDS = 0.5
 
 
 def make_corpus_tab(shelf: Shelf, desk: Desk, ask_tab: AskTab, tab: Any, tabs: Any) -> None:
@@ -44,12 +44,12 @@ def make_corpus_tab(shelf: Shelf, desk: Desk, ask_tab: AskTab, tab: Any, tabs: A
 
     def draw_table(words: str, by: str, chosen: list[str] | None) -> str:
         if not desk.readiness.can_search:
-            return _NOT_READY
+            return desk.loading()
         return shelf.render_table(words or "", by, chosen or [])
 
     def draw_map(secret: str) -> str:
         if not desk.readiness.can_search:
-            return _NOT_READY
+            return ""
         turns = desk.talks.open(secret).turns
         used = turns[-1].answer.sources if turns else ()
         return shelf.render_map({source.paper_id for source in used if source.cited})
@@ -89,10 +89,18 @@ def make_corpus_tab(shelf: Shelf, desk: Desk, ask_tab: AskTab, tab: Any, tabs: A
             list_papers(),
         )
 
-    opened = tab.select(draw_table, [search, order, files], [table_html], **quiet)
-    opened.then(list_files, None, [files], **quiet).then(
-        draw_map, [ask_tab.token], [map_html], **quiet
-    )
+    def look(words: str, by: str, chosen: list[str] | None) -> tuple[Any, ...]:
+        """Draw the table, or how far loading is, and come again until that has ended."""
+        ready = desk.readiness
+        more = gr.Timer(active=not (ready.can_search or ready.is_done))
+        return draw_table(words, by, chosen), more
+
+    waiting = gr.Timer(_POLL_SECONDS, active=False)
+    for event in (tab.select, waiting.tick):
+        drawn = event(look, [search, order, files], [table_html, waiting], **quiet)
+        drawn.then(list_files, None, [files], **quiet).then(
+            draw_map, [ask_tab.token], [map_html], **quiet
+        )
     gr.on(
         [search.change, order.change, files.change],
         draw_table,

@@ -23,6 +23,7 @@ class Readiness:
         self._program = program
         self._searcher: Searcher | None = None
         self._state = "Opening the index …"
+        self._share: float | None = None
         self._error: AskPapersError | None = None
         self._done = threading.Event()
 
@@ -48,6 +49,16 @@ class Readiness:
             return f"{self._error.message}{hint}"
         return "" if self.is_done else self._state
 
+    @property
+    def share(self) -> float | None:
+        """Return how much of the index is built, 0..1; None when nothing is being built."""
+        return self._share
+
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether loading ended with an error; `text` says which."""
+        return self._error is not None
+
     def wait(self, seconds: float) -> bool:
         """Wait until loading has ended; return whether it has."""
         return self._done.wait(seconds)
@@ -58,7 +69,8 @@ class Readiness:
 
     def _load(self) -> None:
         try:
-            self._program.open_index()
+            self._program.open_index(progress=self._tell)
+            self._share = None
             self._state = "Loading the models of the search …"
             searcher = self._program.retriever()
             # The first search opens what its parts open late.
@@ -76,4 +88,11 @@ class Readiness:
                 "Loading failed; the terminal shows why.", hint="askpapers doctor"
             )
         finally:
+            self._share = None
             self._done.set()
+
+    def _tell(self, done: int, total: int, label: str) -> None:
+        """Remember how far the build of the index is."""
+        counted = f", {done:,} of {total:,} papers" if total else ""
+        self._share = done / total if total else None
+        self._state = f"Building the index: {label}{counted} …"
