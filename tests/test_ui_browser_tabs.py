@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from askpapers.evals import run_suite
 from browser import CHROMIUM, INSTALL, Browser, serving
@@ -140,3 +141,30 @@ def test_two_runs_are_compared_with_intervals_and_the_cases_that_flipped(browser
     choose(browser, "Compare with an earlier run", "none")
     browser.wait_until("!document.querySelector('#ap-run h3').innerText.includes('two runs')")
     assert rows_of(browser) == of_one
+
+
+def test_the_map_is_used_by_keyboard(browser):
+    browser.choose_tab("Corpus")
+    browser.wait("svg.ap-map circle")
+    browser.wait("#ap-corpus-tools input").click()
+    for _ in range(40):
+        browser.press(Keys.TAB)
+        focused = browser.driver.switch_to.active_element
+        if "ap-dot" in (focused.get_attribute("class") or ""):
+            break
+    first = focused.get_attribute("aria-label")
+    assert browser.wait("#ap-preview").text == first
+    assert focused.get_attribute("role") == "button"
+    titles = {first}
+    for key in (Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_LEFT, Keys.ARROW_UP) * 2:
+        browser.press(key)
+        titles.add(browser.driver.switch_to.active_element.get_attribute("aria-label"))
+    assert len(titles) >= 3
+    assert len(browser.all("svg.ap-map [tabindex='0']")) == 1
+    last = browser.driver.switch_to.active_element.get_attribute("aria-label")
+    assert browser.wait("#ap-preview").text == last
+    assert browser.find_violations() == []
+    browser.press(Keys.ENTER)
+    browser.wait_until("document.activeElement.matches('#ap-question textarea')")
+    assert last in browser.wait("#ap-filters").text
+    browser.press(Keys.TAB)

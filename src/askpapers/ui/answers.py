@@ -7,6 +7,7 @@ of them. Anchors carry the turn number, so that they are unique on the page.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 
 from askpapers.domain import (
@@ -21,7 +22,7 @@ from askpapers.domain import (
 from askpapers.errors import UsageError
 from askpapers.ui.asking import Frame
 from askpapers.ui.exporting import write_plain
-from askpapers.ui.talks import Turn
+from askpapers.ui.talks import Listed, Turn
 
 _VERDICTS = {
     "supported": ("✓", "supported"),
@@ -117,6 +118,23 @@ def render_examples(questions: Sequence[str]) -> str:
     )
 
 
+def render_older(listed: Sequence[Listed]) -> str:
+    """Return the list of earlier conversations; nothing where there are none."""
+    if not listed:
+        return ""
+    items = "".join(
+        '<li><button type="button" class="ap-link" data-action="reopen" data-event="input" '
+        f'data-token="{escape(one.token)}">{escape(_shorten(one.question))}</button>'
+        f'<span class="ap-facts">{_count(one.count, "question")} · '
+        f"{datetime.fromtimestamp(one.changed):%Y-%m-%d %H:%M}</span></li>"
+        for one in listed
+    )
+    return (
+        f'<details class="ap-older"><summary>Earlier conversations ({len(listed)})</summary>'
+        f"<ul>{items}</ul></details>"
+    )
+
+
 def render_loading(text: str, share: float | None, *, has_failed: bool = False) -> str:
     """Return what stands where the papers will be: what is being done, and how much of it is.
 
@@ -168,7 +186,7 @@ def _render_sentence(sentence: Sentence, turn: int) -> str:
 
 
 def _render_chip(n: int, evidence: Evidence, turn: int) -> str:
-    short = evidence.quote[:_SHORT] + ("…" if len(evidence.quote) > _SHORT else "")
+    short = _shorten(evidence.quote)
     return (
         f'<button type="button" class="ap-chip" data-goto="{anchor_of(turn, n, evidence)}" '
         f'data-quote="{escape(evidence.quote)}" data-turn="{turn}" '
@@ -275,6 +293,10 @@ def _render_again(*, retry: bool = True) -> str:
     edit = '<button type="button" class="ap-button" data-action="edit">Edit question</button>'
     again = '<button type="button" class="ap-button" data-action="retry">Retry</button>'
     return f"{again if retry else ''}{edit}"
+
+
+def _shorten(text: str) -> str:
+    return text[:_SHORT] + ("…" if len(text) > _SHORT else "")
 
 
 def _count(number: int, noun: str) -> str:

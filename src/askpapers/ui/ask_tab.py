@@ -17,11 +17,11 @@ from askpapers.ui.talks import Ask
 
 _CONNECT = """
 window.askpapers.connect(element, trigger, server);
-element.addEventListener('never', () => trigger('submit') || trigger('select'));
+element.addEventListener('never', () => trigger('submit') || trigger('select') || trigger('input'));
 """
 _HELLO = "() => [window.askpapers.token()]"
 _KEEP = "(token) => { window.askpapers.keep(token); }"
-_NEW = "() => { window.askpapers.forget(); return ['']; }"
+_OLDER = "() => [window.askpapers.older()]"
 _SAVE = "(file) => { window.askpapers.save(file); }"
 _FOCUS = "() => { window.askpapers.focusQuestion(); }"
 _POLL_SECONDS = 0.5
@@ -50,6 +50,7 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
     settled = gr.State(False)
     token_box = gr.Textbox(visible=False)
     file_box = gr.JSON(visible=False)
+    older_box = gr.JSON(visible=False)
     with gr.Row(elem_id="ap-columns"):
         with gr.Column(elem_id="ap-filters"):
             gr.HTML("<h2>Filters</h2>", apply_default_css=False)
@@ -67,6 +68,7 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
             with gr.Row():
                 save = gr.Button("Export", size="sm", min_width=60, elem_id="ap-export")
                 new = gr.Button("Start anew", size="sm", min_width=60, elem_id="ap-new")
+            older_html = gr.HTML(elem_id="ap-older", apply_default_css=False)
         with gr.Column(elem_id="ap-talk-column"):
             talk_html = gr.HTML(elem_id="ap-talk", apply_default_css=False)
             live_html = gr.HTML(elem_id="ap-live", apply_default_css=False)
@@ -138,7 +140,7 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
             gr.skip() if view.talk is None else view.talk,
             gr.skip() if view.live is None else view.live,
             gr.skip() if view.proof is None else view.proof,
-            escape(view.status),
+            gr.skip() if view.status is None else escape(view.status),
             gr.Button(interactive=not view.is_busy),
             gr.Button(interactive=view.is_busy),
         )
@@ -150,6 +152,18 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
     def hello(found: str) -> tuple[Any, ...]:
         talk, view = desk.open_talk(found)
         return (talk.token, talk.token, desk.readiness.can_search, *update(view))
+
+    def renew(before: str) -> tuple[Any, ...]:
+        talk, view = desk.change_talk(before, None)
+        return (talk.token, talk.token, desk.readiness.can_search, *update(view))
+
+    def reopen(data: gr.EventData, before: str) -> tuple[Any, ...]:
+        wanted = str(dict(data._data or {}).get("token", ""))
+        talk, view = desk.change_talk(before, wanted)
+        return (talk.token, talk.token, desk.readiness.can_search, *update(view))
+
+    def list_older(tokens: list[str] | None) -> str:
+        return desk.list_older([str(token) for token in tokens or []])
 
     def submit(secret: str, text: str, replace: bool, *values: Any) -> Iterator[tuple[Any, ...]]:
         talk = desk.talks.open(secret)
@@ -219,10 +233,16 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
         concurrency_limit=PARALLEL,
         **quiet,
     )
-    hi = page.load(hello, [token_box], [token, token_box, settled, *regions], js=_HELLO, **quiet)
-    hi.then(None, [token_box], None, js=_KEEP)
-    renewed = new.click(hello, [token_box], [token, token_box, settled, *regions], js=_NEW, **quiet)
-    renewed.then(None, [token_box], None, js=_KEEP).then(None, None, None, js=_FOCUS)
+    opened = [token, token_box, settled, *regions]
+    for event, then in (
+        (page.load(hello, [token_box], opened, js=_HELLO, **quiet), None),
+        (new.click(renew, [token], opened, **quiet), _FOCUS),
+        (bridge.input(reopen, [token], opened, **quiet), _FOCUS),
+    ):
+        kept = event.then(None, [token_box], None, js=_KEEP)
+        listed = kept.then(list_older, [older_box], [older_html], js=_OLDER, **quiet)
+        if then:
+            listed.then(None, None, None, js=then)
     polled = [status_html, timer, settled, papers, files, talk_html, proof_html]
     timer.tick(poll, [token, settled], polled, **quiet)
     saved = save.click(export_now, [token, export], [file_box], **quiet)

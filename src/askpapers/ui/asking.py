@@ -115,7 +115,7 @@ class Asking:
             return
         before = talk.take_back() if replace_last else None
         stopping = threading.Event()
-        talk.stopping = stopping
+        talk.stopping, talk.is_left = stopping, False
         events: queue.SimpleQueue[_News] = queue.SimpleQueue()
         worker = threading.Thread(
             target=self._work, args=(talk, ask, events, stopping), name="answer", daemon=True

@@ -18,6 +18,7 @@ from askpapers.ui.answers import (
     render_examples,
     render_live,
     render_loading,
+    render_older,
     render_talk,
 )
 from askpapers.ui.asking import Asking, Frame
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from askpapers.app import App
 
 _EXAMPLES = 4
+_LEAVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class View:
     talk: str | None = None
     live: str | None = None
     proof: str | None = None
-    status: str = ""
+    status: str | None = ""
     is_busy: bool = False
 
 
@@ -114,6 +116,23 @@ class Desk:
         """Return the conversation of a token, or a new one, as it is to be shown."""
         talk = self.talks.open(token)
         return talk, self.show(talk)
+
+    def change_talk(self, before: str, token: str | None) -> tuple[Talk, View]:
+        """Leave a conversation for another, or for a new one; an answer being written stops.
+
+        Returns only when nothing more of the old conversation is drawn, so that none of it
+        appears in the other.
+        """
+        left = self.talks.open(before)
+        left.is_left = True
+        left.stopping.set()
+        if left.busy.acquire(timeout=_LEAVE_SECONDS):
+            left.busy.release()
+        return self.open_talk(token)
+
+    def list_older(self, tokens: Sequence[str]) -> str:
+        """Return the list of a browser's earlier conversations."""
+        return render_older(self.talks.list_saved(tokens))
 
     def show(self, talk: Talk) -> View:
         """Return a whole conversation at rest."""
@@ -227,6 +246,10 @@ class Desk:
         for frame in frames:
             if frame.turn is not None:
                 self.talks.save(talk)
+            if talk.is_left:
+                yield View(status=None)
+                return
+            if frame.turn is not None:
                 yield View(
                     talk=render_talk(talk.turns),
                     live="",

@@ -141,6 +141,8 @@ def render_map(chart: PaperMap, *, highlighted: Collection[str] = ()) -> str:
     if not chart.paper_ids:
         return '<p class="ap-empty">There are no papers to draw.</p>'
     dots = []
+    # One stop of the Tab key for the whole map: the arrow keys lead from there.
+    first = next((i for i in chart.paper_ids if i in highlighted), chart.paper_ids[0])
     for paper_id, title, (x, y), cluster in zip(
         chart.paper_ids, chart.titles, chart.points, chart.clusters, strict=True
     ):
@@ -150,8 +152,9 @@ def render_map(chart: PaperMap, *, highlighted: Collection[str] = ()) -> str:
         dots.append(
             f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{8 if is_high else 5}" '
             f'class="ap-dot{" ap-high" if is_high else ""}" fill="{_COLOURS[int(cluster)]}" '
-            f'data-action="about" data-event="select" data-paper="{escape(paper_id)}">'
-            f"<title>{escape(title)}</title></circle>"
+            f'data-action="about" data-event="select" data-paper="{escape(paper_id)}" '
+            f'role="button" tabindex="{0 if paper_id == first else -1}" '
+            f'aria-label="{escape(title)}{" (in the answer)" if is_high else ""}"></circle>'
         )
     names = []
     legend = []
@@ -169,7 +172,9 @@ def render_map(chart: PaperMap, *, highlighted: Collection[str] = ()) -> str:
             f"{escape(label)} ({len(members)})</li>"
         )
     return (
-        f'<svg class="ap-map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        '<p class="ap-facts">Near means alike. Point at a paper to see its title and click it to '
+        "ask about it; by keyboard, the arrow keys and Enter.</p>"
+        f'<svg class="ap-map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" '
         f'aria-label="Map of {len(chart.paper_ids)} papers by meaning; the table lists them all">'
         f"{''.join(dots)}<g class='ap-names' aria-hidden='true'>{''.join(names)}</g></svg>"
         f'<ul class="ap-legend">{"".join(legend)}</ul>'

@@ -2,6 +2,8 @@
 (() => {
   "use strict";
   const KEY = "askpapers-conversation";
+  const OLDER = "askpapers-older"; // conversations of this browser that have an answer, last first
+  const MOST = 21;
   let bridge = null;
   let origin = null; // the chip that was followed, to return to
 
@@ -18,7 +20,7 @@
     keep(token) {
       if (token) sessionStorage.setItem(KEY, token);
     },
-    forget: () => sessionStorage.removeItem(KEY),
+    older: () => readOlder().filter((token) => token !== window.askpapers.token()),
     focusQuestion() {
       const box = document.querySelector("#ap-question textarea");
       if (box) box.focus();
@@ -42,6 +44,21 @@
       setTimeout(() => URL.revokeObjectURL(url), 10000);
     },
   };
+
+  function readOlder() {
+    try {
+      const found = JSON.parse(localStorage.getItem(OLDER) || "[]");
+      return Array.isArray(found) ? found.filter((one) => typeof one === "string") : [];
+    } catch {
+      return [];
+    }
+  }
+
+  function remember(token) {
+    const found = readOlder();
+    if (!token || found[0] === token) return;
+    localStorage.setItem(OLDER, JSON.stringify([token, ...found.filter((one) => one !== token)].slice(0, MOST)));
+  }
 
   function showTurn(turn) {
     document.querySelectorAll(".ap-proof").forEach((section) => {
@@ -86,7 +103,7 @@
       box.setAttribute("role", "tooltip");
       document.body.append(box);
     }
-    box.textContent = chip.dataset.quote;
+    box.textContent = chip.dataset.quote || chip.getAttribute("aria-label");
     box.hidden = false;
     const at = chip.getBoundingClientRect();
     const width = Math.min(420, window.innerWidth - 24);
@@ -116,6 +133,33 @@
     const label = button.textContent;
     button.textContent = "Copied";
     setTimeout(() => (button.textContent = label), 1500);
+  }
+
+  // The map is one stop of the Tab key; arrows move from paper to paper, Enter asks about one.
+  function pressOnMap(dot, key) {
+    if (key === "Enter" || key === " ") {
+      send(dot.dataset.action, { ...dot.dataset });
+      return true;
+    }
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    if (!way) return false;
+    const at = (one) => [one.cx.baseVal.value, one.cy.baseVal.value];
+    const [left, top] = at(dot);
+    let next = null;
+    let least = Infinity;
+    for (const one of dot.ownerSVGElement.querySelectorAll(".ap-dot")) {
+      const [x, y] = at(one);
+      const ahead = (x - left) * way[0] + (y - top) * way[1];
+      const aside = Math.abs((x - left) * way[1]) + Math.abs((y - top) * way[0]);
+      const cost = ahead + 2 * aside;
+      if (one !== dot && ahead > 0 && cost < least) [next, least] = [one, cost];
+    }
+    if (next) {
+      dot.setAttribute("tabindex", "-1");
+      next.setAttribute("tabindex", "0");
+      next.focus();
+    }
+    return true;
   }
 
   // Gradio must see two actions as two events, whatever was sent before.
@@ -149,6 +193,8 @@
   });
 
   document.addEventListener("keydown", (event) => {
+    const dot = event.target.closest?.(".ap-dot");
+    if (dot && pressOnMap(dot, event.key)) return event.preventDefault();
     if (event.key !== "Escape") return;
     const box = $("ap-preview");
     if (box && !box.hidden) hidePreview();
@@ -157,7 +203,7 @@
 
   for (const kind of ["mouseover", "focusin"]) {
     document.addEventListener(kind, (event) => {
-      const chip = event.target.closest?.(".ap-chip");
+      const chip = event.target.closest?.(".ap-chip, .ap-dot");
       if (chip) preview(chip);
       else hidePreview();
     });
@@ -174,6 +220,7 @@
     const live = document.querySelector(".ap-live[aria-busy=true]");
     if (live && !followed) live.scrollIntoView({ block: "nearest" });
     followed = Boolean(live);
+    if ($("turn-1")) remember(window.askpapers.token());
     // Gradio names its drop zone otherwise than it reads: what is read is the better name.
     document.querySelector("#ap-upload button.upload-container[aria-label]")?.removeAttribute("aria-label");
     if (!focused || document.activeElement !== document.body) return;

@@ -12,6 +12,7 @@ import re
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _FOLDER = "conversations"
 MAX_TALKS = 200
 """Conversations kept, in memory and on disk; the oldest go first."""
+MAX_LISTED = 20
+"""Earlier conversations that are listed for one browser."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +53,16 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """An earlier conversation in a list; `changed` is seconds since 1970."""
+
+    token: str
+    question: str
+    count: int
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
 class _SavedTalk:
     """The file of a conversation."""
 
@@ -66,6 +79,7 @@ class Talk:
         self.conversation = Conversation()
         self.unfinished: Ask | None = None
         self.stopping = threading.Event()
+        self.is_left = False
         self.busy = threading.Lock()
 
     def take_back(self) -> Turn | None:
@@ -108,6 +122,21 @@ class Talks:
                 self._open.popitem(last=False)
             return talk
 
+    def list_saved(self, tokens: Sequence[str]) -> list[Listed]:
+        """Return the conversations of these tokens that have a turn, the last changed first."""
+        found = []
+        for token in dict.fromkeys(tokens[:MAX_LISTED]):
+            if not _TOKEN.fullmatch(token):
+                continue
+            with self._lock:
+                talk = self._open.get(token)
+            # A file is read without the lock: nobody's question waits for a list.
+            turns = (talk or self._read(token) or Talk(token)).turns
+            if turns:
+                changed = self._changed(token)
+                found.append(Listed(token, turns[0].answer.question, len(turns), changed))
+        return sorted(found, key=lambda one: one.changed, reverse=True)
+
     def save(self, talk: Talk) -> None:
         """Write a conversation to disk; a disk that refuses costs the copy, not the page."""
         saved = _SavedTalk(talk.turns, dict(talk.conversation.numbers))
@@ -123,11 +152,11 @@ class Talks:
             _log.warning("The conversation could not be saved: %s", exc)
 
     def _find(self, token: str) -> Talk | None:
-        if token in self._open:
-            return self._open[token]
-        path = self._path(token)
+        return self._open.get(token) or self._read(token)
+
+    def _read(self, token: str) -> Talk | None:
         try:
-            saved = _adapter().validate_json(path.read_bytes())
+            saved = _adapter().validate_json(self._path(token).read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as exc:
@@ -137,6 +166,12 @@ class Talks:
         talk.conversation.numbers.update(saved.numbers)
         talk.conversation.answers.extend(turn.answer for turn in saved.turns)
         return talk
+
+    def _changed(self, token: str) -> float:
+        try:
+            return self._path(token).stat().st_mtime
+        except OSError:
+            return 0.0
 
     def _path(self, token: str) -> Path:
         return self._folder / f"{hashlib.sha256(token.encode()).hexdigest()[:40]}.json"
