@@ -6,12 +6,16 @@ import threading
 import time
 from pathlib import Path
 
+from askpapers.answering import Drafted, Finished, Found, Settled
 from askpapers.app import App
+from askpapers.domain import Answer, Citation, Filters, Sentence, Source, Timings, Usage
+from askpapers.errors import UsageError
 from askpapers.generation import Sampling
 from askpapers.prompts import load_prompt
 from askpapers.settings import load_settings
+from askpapers.ui.talks import Ask, Turn
 from askpapers.writing import Writer
-from fakes import HashEmbedder, ScriptedGenerator, WordJudge
+from fakes import HashEmbedder, ScriptedGenerator, WordJudge, evidence_of, made_paper, made_result
 
 HOSTILE_TITLE = 'Zebrafish <img src=x onerror="window.hacked=1"> Signatures'
 HOSTILE = {
@@ -141,3 +145,82 @@ def make_program(home: Path, *, corpus: Path | None = None, generator=None, embe
         retries=0,
     )
     return program
+
+
+# One finished answer over two papers, for tests without an index.
+PAPER = made_paper("p1", "RITA: Group Attention", "It clusters. It is fast. It wins.", date="2023")
+OTHER = made_paper("p2", "Other & <b>bold</b>", "Nothing here.", authors=("A. One", "B. Two"))
+FAST = evidence_of(PAPER, "It is fast.")
+SENTENCE = Sentence("It is quick.", "written", (1,), "supported", 0.9, (Citation(1, FAST),))
+
+
+def made_answer(question="How fast?", *, status="answered", **fields):
+    is_answer = status == "answered"
+    values = {
+        "question": question,
+        "search_query": question,
+        "status": status,
+        "reason": None if is_answer else "none of these papers is about this",
+        "text": "It is quick [1]." if is_answer else "The papers here do not answer this question.",
+        "sentences": (SENTENCE,) if is_answer else (),
+        "sources": (
+            Source(1, "p1", PAPER.title, "2023", cited=is_answer, read=is_answer),
+            Source(2, "p2", OTHER.title, None, cited=False, read=False),
+        ),
+        "dropped": (),
+        "nearest": () if is_answer else (PAPER,),
+        "usage": Usage(100, 10, 2048),
+        "timings": Timings(0.1, 0.2, 0.5),
+    }
+    return Answer(**(values | fields))
+
+
+def made_turn(question="How fast?", **fields):
+    return Turn(Ask(question), made_answer(question, **fields), (FAST,))
+
+
+class ScriptedProgram:
+    """Streams the events it was given, one list a question; a callable is called instead."""
+
+    def __init__(self, *scripts, home=None):
+        self.scripts = list(scripts)
+        self.calls = []
+        self.closed = 0
+        self.home = home
+
+    def stream(self, question, **options):
+        self.calls.append((question, options))
+        try:
+            for step in self.scripts.pop(0):
+                if isinstance(step, Exception):
+                    raise step
+                if callable(step):
+                    step()
+                    continue
+                yield step
+        finally:
+            self.closed += 1
+
+    def papers(self):
+        return {"p1": PAPER, "p2": OTHER}
+
+    def model_name(self, model=None):
+        return model or "scripted"
+
+    def check_filters(self, *, since, until, paper_ids, files):
+        if since == "soon":
+            raise UsageError("A date is YYYY, not 'soon'.", hint="--since 2023-05")
+        return Filters(since, until, paper_ids, files)
+
+
+class ReadyNow:
+    can_search = is_done = True
+    text = ""
+
+    def find_early_searcher(self):
+        return None
+
+
+def events_of(answer):
+    found = Found(made_result([PAPER, OTHER], [FAST]), answer.sources)
+    return [found, Drafted("It is qu"), Settled(SENTENCE), Finished(answer)]
