@@ -110,7 +110,7 @@ class SteppedEmbedder(HashEmbedder):
 
     def embed_passages(self, texts):
         if not self.is_free.is_set():
-            assert self.allowed.acquire(timeout=60)
+            assert self.allowed.acquire(timeout=300)
         return super().embed_passages(texts)
 
 

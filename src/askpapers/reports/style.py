@@ -45,6 +45,8 @@ details.case { border-bottom: 1px solid var(--line); padding: 8px 0; }
 details.case > summary { cursor: pointer; display: flex; gap: 10px; align-items: baseline;
   list-style-position: outside; }
 summary .question { flex: 1; overflow-wrap: anywhere; }
+@media (max-width: 600px) { details.case > summary { flex-wrap: wrap; }
+  summary .question { flex-basis: 100%; order: 1; } }
 .badge { border-radius: 10px; padding: 1px 9px; font-size: 12px; font-weight: 600;
   white-space: nowrap; border: 1px solid currentColor; }
 .pass, .supported, .better { color: var(--good); }

@@ -199,7 +199,7 @@ def make_ask_tab(desk: Desk, page: Any, tabs: Any) -> AskTab:
         listed = named = talk_shown = proof_shown = state = gr.skip()
         talk = desk.talks.open(secret) if secret else None
         if talk is not None and not talk.busy.locked():
-            state = escape(ready.text)
+            state = escape(desk.status(talk))
             if not is_settled and (ready.can_search or is_done):
                 is_settled = True
                 view = desk.show(talk)

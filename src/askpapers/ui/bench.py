@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -104,25 +105,35 @@ def _render_changes(comparison: Comparison) -> str:
     one, other = comparison.first.header, comparison.second.header
     better = sum(flip.is_better for flip in comparison.flips)
     changes = {change.metric: change for change in comparison.changes}
-    headline = other.suite.metrics
-    # What the suite is for, then what differs, then all that stayed as it was.
-    names = sorted(
-        order_metrics(list(changes), headline),
-        key=lambda name: name not in headline and _is_same(changes[name]),
+    names = order_metrics(list(changes), other.suite.metrics)
+    same = [name for name in names if _is_same(changes[name])]
+    differing = [changes[name] for name in names if name not in same]
+    table = _render_table("Metrics that differ", differing) if differing else ""
+    rest = (
+        f'<details class="ap-list"><summary>Measures that are the same ({len(same)})</summary>'
+        f"{_render_table('Metrics that are the same', [changes[name] for name in same])}</details>"
+        if same
+        else ""
     )
-    rows = "".join(_render_change(changes[name]) for name in names)
     return (
         f"<h3>{escape(other.suite.name)} {escape(other.suite.version)}: two runs</h3>"
         f'<p class="ap-facts">before {escape(_describe(one.run_id))} · now '
         f"{escape(_describe(other.run_id))} · {comparison.shared} shared cases, "
         f"{comparison.same_output} with the same output · {better} now pass, "
         f"{len(comparison.flips) - better} no longer</p>"
-        '<div class="ap-scroll" tabindex="0" role="region" aria-label="Metrics of both runs">'
+        f"{table or '<p>No measure differs.</p>'}{rest}"
+        '<p class="ap-facts">In brackets the 95% intervals; differences are paired over the cases '
+        "that both runs judged, and certain where their interval leaves zero out.</p>"
+    )
+
+
+def _render_table(label: str, changes: Sequence[Change]) -> str:
+    rows = "".join(_render_change(change) for change in changes)
+    return (
+        f'<div class="ap-scroll" tabindex="0" role="region" aria-label="{label}">'
         '<table class="ap-table"><thead><tr><th scope="col">Metric</th><th scope="col">Before</th>'
         '<th scope="col">Now</th><th scope="col">Difference</th><th scope="col">n</th>'
         f'<th scope="col">Certain</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        '<p class="ap-facts">In brackets the 95% intervals; differences are paired over the cases '
-        "that both runs judged, and certain where their interval leaves zero out.</p>"
     )
 
 

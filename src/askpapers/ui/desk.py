@@ -140,8 +140,21 @@ class Desk:
             talk=render_talk(talk.turns) or self.welcome(),
             live="",
             proof=render_proofs(talk.turns, self.papers()) or EMPTY,
-            status=self.readiness.text,
+            status=self.status(talk),
         )
+
+    def status(self, talk: Talk) -> str:
+        """Return what the status line says of a conversation at rest.
+
+        Nothing where the empty conversation itself shows how far loading is: said twice, and
+        read aloud with every change, it would only disturb.
+        """
+        if not talk.turns and not self.readiness.can_search:
+            return ""
+        if talk.turns and talk.unfinished is None and not self.readiness.text:
+            last = talk.turns[-1]
+            return describe(Frame(last.ask, turn=last))
+        return self.readiness.text
 
     def make_ask(self, question: str, choices: Choices) -> Ask:
         """Return a question with its options, checked.

@@ -24,6 +24,7 @@ _TSNE_STEPS = 500
 _EXAGGERATED_STEPS = 150
 _PERPLEXITY = 20.0
 _LABEL_WORDS = 3
+_UNNAMED = "other"
 _WIDTH, _HEIGHT, _MARGIN = 900, 560, 24
 # Okabe and Ito's palette, told apart by colour-blind eyes; shapes of labels tell the rest.
 _COLOURS = (
@@ -132,7 +133,7 @@ def name_groups(texts: Sequence[str], clusters: np.ndarray, k: int) -> list[str]
                 taken.add(stem)
             if len(best) == _LABEL_WORDS:
                 break
-        names.append(", ".join(best) or "other")
+        names.append(", ".join(best) or _UNNAMED)
     return names
 
 
@@ -165,8 +166,9 @@ def render_map(chart: PaperMap, *, highlighted: Collection[str] = ()) -> str:
         x, y = np.median(members, axis=0)
         left = _MARGIN + x * (_WIDTH - 2 * _MARGIN)
         top = _MARGIN + y * (_HEIGHT - 2 * _MARGIN)
-        short = label.split(", ")[0]
-        names.append(f'<text x="{left:.1f}" y="{top:.1f}">{escape(short)}</text>')
+        if label != _UNNAMED:
+            short = label.split(", ")[0]
+            names.append(f'<text x="{left:.1f}" y="{top:.1f}">{escape(short)}</text>')
         legend.append(
             f'<li><span class="ap-swatch" style="background:{_COLOURS[cluster]}"></span>'
             f"{escape(label)} ({len(members)})</li>"
