@@ -200,6 +200,59 @@ def test_adding_a_file_again_replaces_its_listings(home, corpus, tmp_path):
     assert verify_index(home) == []
 
 
+def test_a_small_addition_patches_a_copy_of_the_vector_index(home, tmp_path):
+    records = make_records(60)
+    corpus = write_records(tmp_path / "a.jsonl", records)
+    more = write_records(tmp_path / "b.jsonl", make_records(2, seed=1))
+    build(home, corpus)
+    embedder = HashEmbedder()
+    info = add(home, more, embedder=embedder)
+    assert info.manifest["patched"] == 2
+    assert embedder.embedded == info.embedded == 2 * (info.passages + info.sentences) // 62
+    assert info.embedded + info.reused == info.passages + info.sentences
+    assert verify_index(home) == []
+    # one text changes, one paper goes: what they were is not found any more
+    gone = records[3]["abstract"].split(". ")[0] + "."
+    records[3]["abstract"] = records[3]["abstract"].replace(gone, "Nothing of that is left.")
+    write_records(corpus, records[:-1])
+    info = build(home, corpus, more)
+    assert info.manifest["patched"] == 5
+    assert verify_index(home) == []
+    vector = HashEmbedder().embed_questions([f"{records[3]['title']}. {gone}"])[0]
+    whole = tmp_path / "whole"
+    build(whole, corpus, more)
+    with open_index(home) as one, open_index(whole) as other:
+        assert list(one.papers.values()) == list(other.papers.values())
+        assert one.query("sentences", vector, limit=1)[0].score < 0.99
+        for kind in ("passages", "sentences"):
+            exact = [i.score(kind, vector, paper_ids=list(i.papers)) for i in (one, other)]
+            assert exact[0] == exact[1]
+            found = [m.item_id for m in one.query(kind, vector, limit=10)]
+            assert found == [m.item_id for m in other.query(kind, vector, limit=10)]
+
+
+def test_a_graph_that_was_patched_enough_is_made_anew(home, corpus, tmp_path):
+    build(home, corpus)
+    patched = []
+    for number in range(4):
+        more = write_records(tmp_path / f"{number}.jsonl", make_records(1, seed=number + 1))
+        patched.append(add(home, more).manifest["patched"])
+        assert verify_index(home) == []
+    assert patched == [1, 2, 3, 0]
+    assert rebuild(home).changed is False
+
+
+def test_a_damaged_vector_index_is_not_handed_on(home, corpus, tmp_path):
+    build(home, corpus)
+    graph = next(read_current(home).index.glob("chroma/*/data_level0.bin"))
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+    info = add(home, write_records(tmp_path / "b.jsonl", make_records(1, seed=1)))
+    assert (info.changed, info.manifest["patched"]) == (True, 0)
+    assert verify_index(home) == []
+
+
 def test_adding_without_an_index_says_what_to_do(home, corpus):
     with pytest.raises(IndexMissing) as caught:
         add(home, corpus)

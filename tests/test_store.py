@@ -75,6 +75,58 @@ def test_another_fingerprint_is_a_mismatch(tmp_path):
         ChromaStore.open(tmp_path / "c", fingerprint="f2")
 
 
+def test_a_copy_is_extended_and_its_source_left_alone(tmp_path):
+    vectors = unit_vectors(300)
+    make_store(tmp_path / "c", vectors).close()
+
+    def sums(folder):
+        return {
+            path.relative_to(folder): checksum_file(path)
+            for path in folder.rglob("*")
+            if path.is_file() and path.suffix != ".sqlite3"
+        }
+
+    before = sums(tmp_path / "c")
+    with ChromaStore.open(tmp_path / "c", fingerprint="f1") as reader:
+        with ChromaStore.extend(tmp_path / "c", tmp_path / "d", fingerprint="f1") as store:
+            store.remove("sentences", ["s7", "s8"])
+            store.add("sentences", ["new"], vectors[7:8])
+            store.finish()
+        assert reader.nearest("sentences", vectors[7], limit=1)[0][0] == "s7"
+    assert sums(tmp_path / "c") == before
+    after = sums(tmp_path / "d")
+    for _ in range(2):
+        with ChromaStore.open(tmp_path / "d", fingerprint="f1") as store:
+            assert store.count("sentences") == 299
+            assert not {"s7", "s8"} & set(store.ids("sentences"))
+            assert store.nearest("sentences", vectors[7], limit=1)[0][0] == "new"
+            assert "s8" not in {item for item, _ in store.nearest("sentences", vectors[8], limit=5)}
+            assert store.nearest("passages", vectors[0], limit=1)[0][0] == "p0"
+    assert sums(tmp_path / "d") == after
+
+
+def test_what_is_only_removed_is_written_out_too(tmp_path):
+    vectors = unit_vectors(300)
+    make_store(tmp_path / "c", vectors).close()
+    with ChromaStore.extend(tmp_path / "c", tmp_path / "d", fingerprint="f1") as store:
+        store.remove("sentences", ["s299", "s5"])
+        store.finish()
+    graph = list((tmp_path / "d").rglob("*.bin"))
+    before = [checksum_file(path) for path in graph]
+    with ChromaStore.open(tmp_path / "d", fingerprint="f1") as store:
+        assert store.count("sentences") == 298
+        assert store.nearest("sentences", vectors[5], limit=1)[0][0] != "s5"
+    assert [checksum_file(path) for path in graph] == before
+
+
+def test_a_store_of_another_fingerprint_or_none_is_not_extended(tmp_path):
+    make_store(tmp_path / "c", unit_vectors(3)).close()
+    with pytest.raises(IndexMismatch):
+        ChromaStore.extend(tmp_path / "c", tmp_path / "d", fingerprint="f2")
+    with pytest.raises(IndexDamaged):
+        ChromaStore.extend(tmp_path / "absent", tmp_path / "e", fingerprint="f1")
+
+
 @pytest.fixture
 def locked(tmp_path, monkeypatch):
     """A store whose folder counts as one that cannot be written, and an empty temporary folder."""

@@ -150,8 +150,10 @@ def kill_writers(times, *, adding, seed=0):
         in_child(build, home, first)
         for number in range(times):
             old = in_child(describe, home)
-            # Each attempt asks for other papers, so that there is always work to do.
-            other = write_records(folder / "b.jsonl", make_records(80, seed=number + 1))
+            # Each attempt asks for other papers, so that there is always work to do; few of them
+            # are put into a copy of the old vector index, many make it anew.
+            size = 80 if number % 2 else 2
+            other = write_records(folder / "b.jsonl", make_records(size, seed=number + 1))
             work = (add, home, other) if adding else (build, home, first, other)
             reference = folder / "reference"
             shutil.rmtree(reference, ignore_errors=True)
@@ -160,7 +162,7 @@ def kill_writers(times, *, adding, seed=0):
             duration = time.monotonic() - started
             new = in_child(answers, reference)
             pid, descriptor = start_child(*work)
-            time.sleep(chance.uniform(0, duration))
+            time.sleep(chance.uniform(0, 1.5 * duration))
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             os.close(descriptor)
@@ -235,7 +237,8 @@ def fill_disks(times, seed=0):
     chance = random.Random(seed)
     with workspace() as folder:
         first = write_records(folder / "a.jsonl", make_records(20))
-        second = write_records(folder / "b.jsonl", make_records(400, seed=1))
+        few = write_records(folder / "b.jsonl", make_records(2, seed=1))
+        many = write_records(folder / "c.jsonl", make_records(400, seed=2))
         place = folder / "disk"
         place.mkdir()
         for _ in range(times):
@@ -248,13 +251,14 @@ def fill_disks(times, seed=0):
                 if in_child(build, home, first) != "built":
                     outcome.note("StorageFailed at the first build")
                     continue
-                old = in_child(describe, home)
-                said = in_child(build, home, first, second)
-                outcome.note(said if len(said) < 40 else "other")
-                if said not in ("StorageFailed", "built"):
-                    outcome.broken.append(f"{size} KiB: {said[-300:]}")
-                if said != "built" and in_child(describe, home) != old:
-                    outcome.broken.append(f"{size} KiB: the old index is gone")
+                for more in (few, many):
+                    old = in_child(describe, home)
+                    said = in_child(build, home, first, more)
+                    outcome.note(said if len(said) < 40 else "other")
+                    if said not in ("StorageFailed", "built"):
+                        outcome.broken.append(f"{size} KiB: {said[-300:]}")
+                    if said != "built" and in_child(describe, home) != old:
+                        outcome.broken.append(f"{size} KiB: the old index is gone")
     return outcome
 
 
@@ -362,7 +366,7 @@ def read_while_writing(times, readers=20):
         stop = folder / "stop"
         children = [start_child(_read_until, home, stop) for _ in range(readers)]
         for number in range(times):
-            other = write_records(folder / "b.jsonl", make_records(30, seed=number + 1))
+            other = write_records(folder / "b.jsonl", make_records(2, seed=number + 1))
             said = in_child(build, home, first, other)
             if said != "built":
                 outcome.broken.append(said[:300])

@@ -32,6 +32,7 @@ _HNSW = {
     # write a graph of a million items a thousand times.
     "sync_threshold": 50_000,
 }
+_WRITING = {"sync_threshold": _HNSW["sync_threshold"], "batch_size": 100}
 _CHECKED_BYTES = 128 * 2**20
 """An SQLite file up to this size is checked page by page at opening."""
 
@@ -86,6 +87,30 @@ class ChromaStore:
                 for kind in KINDS
             }
         return cls(folder, client, collections)
+
+    @classmethod
+    def extend(cls, source: Path, folder: Path, *, fingerprint: str) -> ChromaStore:
+        """Make a store in a new folder from a finished one, which is only read.
+
+        Raises:
+            IndexDamaged, IndexMismatch: as `open`.
+            StorageFailed: the folder cannot be written, or the disk is full.
+        """
+        _check_database(source / _DATABASE)
+        with _translated(folder, writing=True):
+            folder.mkdir(parents=True)
+            for path in source.iterdir():
+                if path.is_dir():
+                    shutil.copytree(path, folder / path.name)
+            _copy_database(source / _DATABASE, folder / _DATABASE)
+            client = _connect(folder)
+            for kind in KINDS:
+                collection = client.get_collection(kind, embedding_function=None)
+                # `finish` left a threshold that would write the graph for every few items; this
+                # one holds from the next opening on.
+                collection.modify(configuration={"hnsw": _WRITING})
+            client.close()
+        return cls.open(folder, fingerprint=fingerprint)
 
     @classmethod
     def open(cls, folder: Path, *, fingerprint: str) -> ChromaStore:
@@ -161,6 +186,16 @@ class ChromaStore:
                     embeddings=np.ascontiguousarray(vectors[start : start + step]),
                 )
 
+    def remove(self, kind: str, ids: Sequence[str]) -> None:
+        """Take items out.
+
+        Raises:
+            StorageFailed: the disk is full or the folder cannot be written.
+        """
+        with _translated(self.folder, writing=True):
+            for start in range(0, len(ids), 2000):
+                self._collections[kind].delete(ids=list(ids[start : start + 2000]))
+
     def finish(self) -> None:
         """Write out everything and close; only reading follows.
 
@@ -176,8 +211,12 @@ class ChromaStore:
                 collection.modify(configuration={"hnsw": {"sync_threshold": 2, "batch_size": 2}})
             self._client.close()
             self._client = _connect(self.folder)
-            for kind, (item, vector) in self._last.items():
+            for kind in KINDS:
                 collection = self._client.get_collection(kind, embedding_function=None)
+                last = self._last.get(kind) or _find_any(collection)
+                if last is None:
+                    continue
+                item, vector = last
                 for _ in range(2):
                     collection.upsert(ids=[item], embeddings=vector[None, :])
             self._client.close()
@@ -243,6 +282,32 @@ def _connect(folder: Path) -> Any:
     return chromadb.PersistentClient(
         path=str(folder), settings=Settings(anonymized_telemetry=False, allow_reset=False)
     )
+
+
+def _find_any(collection: Any) -> tuple[str, np.ndarray] | None:
+    """Return an item and its vector, or None when there is none."""
+    found = collection.get(limit=1, include=["embeddings"])
+    if not found["ids"]:
+        return None
+    return found["ids"][0], np.asarray(found["embeddings"][0], dtype=np.float32)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy an SQLite file as it is between two changes: a reader's Chroma may be writing in it."""
+    try:
+        old = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
+        new = sqlite3.connect(target)
+        try:
+            old.backup(new)
+        finally:
+            new.close()
+            old.close()
+    except sqlite3.OperationalError:
+        raise  # the disk is full, or a lock
+    except sqlite3.DatabaseError as exc:
+        raise IndexDamaged(
+            f"The vector index in {str(source.parent)!r} is damaged: {exc}."
+        ) from exc
 
 
 def _is_writable(folder: Path) -> bool:

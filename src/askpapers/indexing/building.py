@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +18,10 @@ import numpy as np
 
 from askpapers.corpus import EntryStore
 from askpapers.domain import Paper, Span
+from askpapers.errors import IndexDamaged, IndexMismatch
+from askpapers.indexing.carrying import Forerunner
 from askpapers.indexing.generations import sync_folder, write_whole
-from askpapers.indexing.papers import PaperTable, PaperWriter, item_id
+from askpapers.indexing.papers import Layout, PaperTable, PaperWriter, item_id
 from askpapers.indexing.vectors import VectorFile, VectorPool, VectorWriter, digest_text
 from askpapers.passages import (
     PASSAGE_RULE,
@@ -68,15 +71,17 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """A paper cut for embedding."""
+    """A paper cut for embedding; `title` as it is embedded, `carried` where nothing need be."""
 
     paper: Paper
+    title: str
     passages: tuple[Span, ...]
     sentences: tuple[Span, ...]
+    carried: Layout | None = None
 
-    def texts(self, title: str) -> Iterator[str]:
+    def texts(self) -> Iterator[str]:
         for span in (*self.passages, *self.sentences):
-            yield embedding_text(title, self.paper.abstract[span.start : span.end])
+            yield embedding_text(self.title, self.paper.abstract[span.start : span.end])
 
 
 def build_generation(
@@ -87,6 +92,7 @@ def build_generation(
     embedder: PassageEmbedder,
     build_lexical: BuildLexical,
     pool: VectorPool,
+    forerunner: Forerunner | None,
     progress: Progress | None,
 ) -> Built:
     """Fill a new generation's folder; its manifest is written last.
@@ -98,16 +104,23 @@ def build_generation(
         embedder: makes the vectors that `pool` lacks.
         build_lexical: writes the lexical index into `folder`.
         pool: vectors of earlier builds with the same embedder.
+        forerunner: the generation in force, if what didn't change may be taken from it.
         progress: called with (papers done, papers in all, label).
     """
     total = store.count_papers()
     (folder / EMBEDDER).write_text(embedder.fingerprint, "utf-8")
     fingerprint = f"{embedder.fingerprint}/{PASSAGE_RULE}"
-    embedded, reused = _embed_papers(folder, store, embedder, pool, total, progress)
+    embedded, reused = _embed_papers(folder, store, embedder, pool, forerunner, total, progress)
     papers = PaperTable(folder / PAPERS)
     try:
         vectors = VectorFile(folder, dimension=embedder.dimension)
-        _fill_store(folder / STORE, papers, vectors, fingerprint, progress)
+        patched = (
+            _patch_store(folder / STORE, papers, vectors, fingerprint, forerunner)
+            if forerunner
+            else None
+        )
+        if patched is None:
+            _fill_store(folder / STORE, papers, vectors, fingerprint, progress)
         if progress:
             progress(total, total, "indexing words")
         build_lexical(papers, folder)
@@ -126,6 +139,7 @@ def build_generation(
         "listings": len(store),
         "passages": passages,
         "sentences": sentences,
+        "patched": patched or 0,
         "versions": {name: version(name) for name in ("chromadb", "bm25s", "sentencex")},
         "files": describe_files(folder),
     }
@@ -167,6 +181,7 @@ def _embed_papers(
     store: EntryStore,
     embedder: PassageEmbedder,
     pool: VectorPool,
+    forerunner: Forerunner | None,
     total: int,
     progress: Progress | None,
 ) -> tuple[int, int]:
@@ -175,26 +190,25 @@ def _embed_papers(
     vectors = VectorWriter(folder, dimension=embedder.dimension)
     embedded = reused = done = 0
     started = time.monotonic()
-    cut = (_cut(paper, embedder) for paper in store.papers())
+    cut = (_cut(paper, embedder, forerunner) for paper in store.papers())
     try:
         while batch := _take(cut, _TEXTS_A_STEP):
-            texts = [text for title, pieces in batch for text in pieces.texts(title)]
-            keys = [digest_text(text) for text in texts]
-            rows = np.empty((len(texts), embedder.dimension), dtype=np.float32)
-            missing = []
-            for index, key in enumerate(keys):
-                known = pool.find(key)
-                if known is None:
-                    missing.append(index)
-                else:
-                    rows[index] = known
+            fresh = [text for pieces in batch if not pieces.carried for text in pieces.texts()]
+            keys, rows, missing = _find_known(fresh, pool, embedder.dimension)
             if missing:
-                rows[missing] = embedder.embed_passages([texts[index] for index in missing])
-            vectors.append(keys, rows)
-            for _, pieces in batch:
+                rows[missing] = embedder.embed_passages([fresh[index] for index in missing])
+            at = 0
+            for pieces in batch:
+                count = len(pieces.passages) + len(pieces.sentences)
+                if pieces.carried and forerunner:
+                    vectors.append(*forerunner.carry(pieces.paper.paper_id, pieces.carried))
+                else:
+                    vectors.append(keys[at : at + count], rows[at : at + count])
+                    at += count
                 papers.add(pieces.paper, pieces.passages, pieces.sentences)
+                reused += count
             embedded += len(missing)
-            reused += len(texts) - len(missing)
+            reused -= len(missing)
             done += len(batch)
             if progress:
                 progress(done, total, _label(done, total, time.monotonic() - started))
@@ -204,22 +218,41 @@ def _embed_papers(
     return embedded, reused
 
 
-def _cut(paper: Paper, embedder: PassageEmbedder) -> tuple[str, _Pieces]:
-    """Return the title as it is embedded, and the paper's pieces."""
+def _find_known(
+    texts: Sequence[str], pool: VectorPool, dimension: int
+) -> tuple[list[bytes], np.ndarray, list[int]]:
+    """Return the keys of texts, their vectors as far as known, and which are not."""
+    keys = [digest_text(text) for text in texts]
+    rows = np.empty((len(texts), dimension), dtype=np.float32)
+    missing = []
+    for index, key in enumerate(keys):
+        known = pool.find(key)
+        if known is None:
+            missing.append(index)
+        else:
+            rows[index] = known
+    return keys, rows, missing
+
+
+def _cut(paper: Paper, embedder: PassageEmbedder, forerunner: Forerunner | None) -> _Pieces:
+    """Return a paper's pieces, those of the forerunner where its text is the same."""
+    layout = forerunner.find(paper) if forerunner else None
+    if layout:
+        return _Pieces(paper, "", layout.passages, layout.sentences, layout)
     count, most = embedder.count_tokens, embedder.max_tokens
     sentences = make_sentences(paper, count_tokens=count, max_tokens=most)
     passages = make_passages(paper, count_tokens=count, max_tokens=most, sentences=sentences)
     title = passage_title(paper.title, count_tokens=count, max_tokens=most)
     spans = tuple(Span(passage.start, passage.end) for passage in passages)
-    return title, _Pieces(paper, spans, tuple(sentences))
+    return _Pieces(paper, title, spans, tuple(sentences))
 
 
-def _take(cut: Iterator[tuple[str, _Pieces]], texts: int) -> list[tuple[str, _Pieces]]:
+def _take(cut: Iterator[_Pieces], texts: int) -> list[_Pieces]:
     """Return the next papers, with about `texts` pieces in all."""
     batch = []
     size = 0
-    for title, pieces in cut:
-        batch.append((title, pieces))
+    for pieces in cut:
+        batch.append(pieces)
         size += len(pieces.passages) + len(pieces.sentences)
         if size >= texts:
             break
@@ -235,6 +268,62 @@ def _label(done: int, total: int, seconds: float) -> str:
     return f"embedding, {rate:,.0f} papers/s, {left // 60:.0f}:{left % 60:02.0f} left"
 
 
+def _patch_store(
+    folder: Path,
+    papers: PaperTable,
+    vectors: VectorFile,
+    fingerprint: str,
+    forerunner: Forerunner,
+) -> int | None:
+    """Copy the forerunner's Chroma store and put the difference in.
+
+    Returns:
+        How many papers the graph was patched by since it was made whole; None: it must be made
+        whole now, because too much changed or the copy is not what it should be.
+    """
+    removed = forerunner.find_removed()
+    added = [paper_id for paper_id in papers if paper_id not in forerunner.carried]
+    patched = forerunner.count_patched(len(removed) + len(added), papers=len(papers))
+    if patched is None:
+        return None
+    try:
+        with ChromaStore.extend(forerunner.store, folder, fingerprint=fingerprint) as store:
+            for kind in KINDS:
+                store.remove(kind, forerunner.find_items(kind, removed))
+            _add_items(store, papers, vectors, added)
+            store.finish()
+        with ChromaStore.open(folder, fingerprint=fingerprint) as store:
+            if all(set(store.ids(kind)) == _find_item_ids(papers, kind) for kind in KINDS):
+                return patched
+    except (IndexDamaged, IndexMismatch):
+        pass
+    shutil.rmtree(folder)
+    return None
+
+
+def _find_item_ids(papers: PaperTable, kind: str) -> set[str]:
+    return {
+        item_id(paper_id, kind, index)
+        for paper_id in papers
+        for index in range(len(papers.layout(paper_id).spans(kind)))
+    }
+
+
+def _add_items(
+    store: ChromaStore, papers: PaperTable, vectors: VectorFile, paper_ids: Sequence[str]
+) -> None:
+    """Write the vectors of some papers into a Chroma store."""
+    for kind in KINDS:
+        ids: list[str] = []
+        rows: list[int] = []
+        for paper_id in paper_ids:
+            for index, row in enumerate(papers.layout(paper_id).rows(kind)):
+                ids.append(item_id(paper_id, kind, index))
+                rows.append(row)
+        if ids:
+            store.add(kind, ids, np.asarray(vectors.rows[rows]))
+
+
 def _fill_store(
     folder: Path,
     papers: PaperTable,
@@ -248,15 +337,7 @@ def _fill_store(
         remaining = iter(papers)
         done = 0
         while some := list(islice(remaining, 500)):
-            for kind in KINDS:
-                ids: list[str] = []
-                rows: list[int] = []
-                for paper_id in some:
-                    for index, row in enumerate(papers.layout(paper_id).rows(kind)):
-                        ids.append(item_id(paper_id, kind, index))
-                        rows.append(row)
-                if ids:
-                    store.add(kind, ids, np.asarray(vectors.rows[rows]))
+            _add_items(store, papers, vectors, some)
             done += len(some)
             if progress:
                 progress(done, len(papers), "filling the vector index")

@@ -20,6 +20,7 @@ from askpapers.indexing.building import (
     STORE,
     checksum_file,
 )
+from askpapers.indexing.carrying import Forerunner
 from askpapers.indexing.generations import Hold, read_current
 from askpapers.indexing.papers import PaperTable, item_id, split_item_id
 from askpapers.indexing.truth import read_entries, read_head
@@ -84,6 +85,12 @@ class Index:
     def papers(self) -> PaperTable:
         """The papers by id, in corpus order, each read when it is asked for."""
         return self._table
+
+    def hand_on(self) -> Forerunner | None:
+        """Return what the next generation may take over; None when a file is not as written."""
+        if next(_check_files(self.folder, self.manifest, summed=True), None) is not None:
+            return None
+        return Forerunner(self.folder / STORE, self.manifest, self._table, self._vectors)
 
     def sentences(self, paper_id: str) -> tuple[Span, ...]:
         """Return the sentences of a paper's abstract; KeyError for an unknown id."""

@@ -67,9 +67,10 @@ class VectorFile:
             else np.empty(0, dtype=_KEY)
         )
 
-    def keys(self) -> list[bytes]:
-        """Return the key of every row."""
-        raw = np.ascontiguousarray(self._heads["key"]).tobytes()
+    def keys(self, rows: range | None = None) -> list[bytes]:
+        """Return the key of every row, or of these, which follow one another."""
+        heads = self._heads if rows is None else self._heads[rows.start : rows.stop]
+        raw = np.ascontiguousarray(heads["key"]).tobytes()
         return [raw[i : i + 16] for i in range(0, len(raw), 16)]
 
     def is_whole(self, row: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from askpapers.errors import (
     CorpusError,
     IndexDamaged,
     IndexMismatch,
+    IndexMissing,
+    MismatchError,
 )
 from askpapers.indexing.building import (
     EMBEDDER,
@@ -41,7 +44,7 @@ from askpapers.indexing.generations import (
     write_current,
     writer,
 )
-from askpapers.indexing.opening import open_index
+from askpapers.indexing.opening import Index, open_index
 from askpapers.indexing.truth import (
     CorpusHead,
     SourceFile,
@@ -180,7 +183,7 @@ def rebuild_index(
             store.add(read_entries(corpus))
             return _build(
                 home, store, corpus, head, embedder, build_lexical, progress, started,
-                reuse=True,
+                reuse=True, mend=True,
             )  # fmt: skip
 
 
@@ -218,18 +221,29 @@ def _build(
     started: float,
     *,
     reuse: bool,
+    mend: bool = False,
 ) -> IndexInfo:
+    """Build a generation and put it in force.
+
+    Args:
+        reuse: vectors of earlier builds serve where the texts are the same.
+        mend: of the index in force only the vectors are trusted.
+    """
     pool = _find_vectors(home, embedder) if reuse else VectorPool([])
     folder = new_generation(home)
-    built = build_generation(
-        folder,
-        store,
-        corpus_digest=head.digest,
-        embedder=embedder,
-        build_lexical=build_lexical,
-        pool=pool,
-        progress=progress,
-    )
+    with ExitStack() as stack:
+        old = _open_sound(home, embedder) if reuse and not mend else None
+        forerunner = stack.enter_context(old).hand_on() if old else None
+        built = build_generation(
+            folder,
+            store,
+            corpus_digest=head.digest,
+            embedder=embedder,
+            build_lexical=build_lexical,
+            pool=pool,
+            forerunner=forerunner,
+            progress=progress,
+        )
     write_current(home, corpus=corpus, index=folder)
     return _describe(built.manifest, head, True, built.embedded, built.reused, started)
 
@@ -260,12 +274,20 @@ def _find_unchanged(
     home: Path, embedder: PassageEmbedder, head: CorpusHead, started: float
 ) -> IndexInfo | None:
     """Return what is in force if it is sound and fits, else None."""
+    index = _open_sound(home, embedder)
+    if index is None:
+        return None
+    with index:
+        if index.manifest["corpus"] != head.digest:
+            return None
+        return _describe(index.manifest, head, False, 0, 0, started)
+
+
+def _open_sound(home: Path, embedder: PassageEmbedder) -> Index | None:
+    """Return the index in force, open, if it is sound and of this embedder."""
     try:
-        with open_index(home, embedder_fingerprint=embedder.fingerprint) as index:
-            if index.manifest["corpus"] != head.digest:
-                return None
-            return _describe(index.manifest, head, False, 0, 0, started)
-    except (IndexDamaged, IndexMismatch):
+        return open_index(home, embedder_fingerprint=embedder.fingerprint)
+    except (IndexMissing, IndexDamaged, IndexMismatch, MismatchError):
         return None
 
 
