@@ -8,8 +8,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from askpapers import doctor
+from askpapers.errors import StorageFailed
 
 pytestmark = pytest.mark.real
 
@@ -56,6 +60,17 @@ def test_a_read_only_home_answers_and_refuses_changes():
         pytest.skip("this user can neither mount nor become another")
     assert broken == []
     assert tried >= 6
+
+
+def test_the_doctor_tells_a_read_only_home_from_one_that_is_not_there(tmp_path, monkeypatch):
+    app = SimpleNamespace(home=tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(StorageFailed, match="cannot be written"):
+        list(doctor._check_home(app))
+    (tmp_path / "current.json").touch()
+    (check,) = doctor._check_home(app)
+    assert (check.state, check.exit_code) == ("note", 0)
+    assert "ASKPAPERS_HOME" in check.mend
 
 
 def test_two_builds_at_once():

@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 from askpapers import __version__
-from askpapers.errors import AskPapersError
+from askpapers.errors import AskPapersError, StorageFailed
 from askpapers.generation import Message, Sampling, cpu_flags, is_installed
 from askpapers.models import get_file, get_manifest
 from askpapers.resources import make_folder
@@ -96,6 +96,10 @@ def _check_python(app: App) -> Iterator[Check]:
 
 
 def _check_home(app: App) -> Iterator[Check]:
+    if (app.home / "current.json").is_file() and not os.access(app.home, os.W_OK):
+        detail = f"{app.home} can be read, not written: it answers, and nothing can be added"
+        yield Check("home", "note", detail, StorageFailed.hint)
+        return
     home = make_folder(app.home)
     free = shutil.disk_usage(home).free
     detail = f"{home}, {free / 1e9:.1f} GB free"
