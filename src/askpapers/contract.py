@@ -173,7 +173,11 @@ class PaperRecord(_Record):
 
 
 class IndexManifestRecord(_Record):
-    """What an index was built from and with; `files`: bytes and CRC-32 of each."""
+    """What an index was built from and with.
+
+    `patched`: papers put into or taken out of the vector index since it was last made whole;
+    `files`: bytes and CRC-32 of each.
+    """
 
     format: int
     corpus: str
@@ -186,6 +190,7 @@ class IndexManifestRecord(_Record):
     listings: int
     passages: int
     sentences: int
+    patched: int = 0
     versions: dict[str, str]
     files: dict[str, tuple[int, int]] | None = None
 
