@@ -1,4 +1,5 @@
 import zlib
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -193,3 +194,19 @@ def test_an_acronym_is_searched_by_its_expansion_too(parts):
     at = found.paper_ids.index("vision")
     plain = lexical.score("What does SAM cut?").whole[lexical.positions["vision"]]
     assert found.features[at, 3] > plain
+
+
+def test_versions_of_one_paper_are_one_source_unless_they_are_named(parts):
+    versions = [
+        replace(PAPERS[0], variants=("again",)),
+        *PAPERS[1:],
+        Paper("again", "Bandits", "Arms are pulled. Regret grows.", variants=("bandit",)),
+    ]
+    words = LexicalIndex.build(versions)
+    dense = MatrixIndex(versions, parts["embedder"], cache=None)
+    retriever = Retriever(**parts | {"dense": dense, "lexical": words})
+    found = [hit.paper.paper_id for hit in retriever.search("How does regret grow?").hits]
+    assert len({"bandit", "again"} & set(found)) == 1
+    both = Filters(paper_ids=("bandit", "again"))
+    named = retriever.search("How does regret grow?", filters=both)
+    assert {hit.paper.paper_id for hit in named.hits} >= {"bandit", "again"}

@@ -127,13 +127,14 @@ class HitEvidenceRecord(_Record):
 
 
 class HitRecord(_Record):
-    """One paper found."""
+    """One paper found; `variants` are other versions of it, not listed themselves."""
 
     rank: int
     paper_id: str
     title: str
     date: str | None
     score: float
+    variants: list[str]
     evidence: list[HitEvidenceRecord]
 
 
@@ -170,6 +171,7 @@ class PaperRecord(_Record):
     listed_at: list[str]
     authors: list[str]
     url: str | None
+    variants: list[str]
 
 
 class IndexManifestRecord(_Record):
@@ -402,6 +404,7 @@ def make_paper(paper: Paper) -> PaperRecord:
         listed_at=[f"{listing.file}:{listing.line}" for listing in paper.listings],
         authors=list(paper.authors),
         url=paper.url,
+        variants=list(paper.variants),
     )
 
 
@@ -429,6 +432,7 @@ def _make_hit(hit: Hit) -> HitRecord:
         title=hit.paper.title,
         date=hit.paper.date,
         score=round(hit.score, 5),
+        variants=list(hit.paper.variants),
         evidence=[
             HitEvidenceRecord(quote=e.quote, start=e.start, end=e.end, score=round(e.score, 5))
             for e in hit.evidence

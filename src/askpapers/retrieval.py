@@ -159,6 +159,8 @@ class Retriever:
         query = Query(query.question, query.search_query, query.filters, notes)
         scores = self._fusion.score(candidates.features)
         order = [int(i) for i in np.argsort(-scores, kind="stable")]
+        if not query.filters.paper_ids:
+            order = self._drop_variants(order, candidates.paper_ids)
         ids = [candidates.paper_ids[i] for i in order]
         ranked = [float(scores[i]) for i in order]
         if self._reader is None or self._calibration is None or not ids:
@@ -225,6 +227,16 @@ class Retriever:
                 float(paper_id in read.named),
             )
         return Candidates(ids, features, sentences, lexical.corrections)
+
+    def _drop_variants(self, order: Sequence[int], paper_ids: Sequence[str]) -> list[int]:
+        """Keep the best of papers that are versions of one another: they are one source."""
+        kept: list[int] = []
+        covered: set[str] = set()
+        for row in order:
+            if paper_ids[row] not in covered:
+                kept.append(row)
+                covered.update(self._dense.papers[paper_ids[row]].variants)
+        return kept
 
     def _allow(self, query: Query, given: Filters) -> tuple[Query, Collection[str] | None]:
         """The papers that pass the query's filters, None for all."""

@@ -125,8 +125,7 @@ class _Resolver:
         self.papers = {paper.paper_id: paper for paper in papers}
         self._by_title: dict[str, list[str]] = {}
         for paper in papers:
-            for title in {_fold(paper.title), *map(_fold, paper.variants)}:
-                self._by_title.setdefault(title, []).append(paper.paper_id)
+            self._by_title.setdefault(_fold(paper.title), []).append(paper.paper_id)
 
     def resolve_paper(self, title: str | None, paper_id: str | None) -> str:
         if paper_id is not None:
