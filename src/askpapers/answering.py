@@ -321,8 +321,6 @@ def _find_reason_to_abstain(
         if hit.paper.paper_id in shown
     ]
     unmentioned = find_unmentioned(question, texts)
-    if result.answerability < abstain_below and result.relevant_count == 0:
-        return "none of these papers is about this"
     if unmentioned:
         return f"the closest abstracts do not mention {' or '.join(dict.fromkeys(unmentioned))}"
     if result.answerability < abstain_below:
