@@ -160,7 +160,7 @@ def made_answer(question="How fast?", *, status="answered", **fields):
         "question": question,
         "search_query": question,
         "status": status,
-        "reason": None if is_answer else "none of these papers is about this",
+        "reason": None if is_answer else "the closest abstracts do not state what is asked",
         "text": "It is quick [1]." if is_answer else "The papers here do not answer this question.",
         "sentences": (SENTENCE,) if is_answer else (),
         "sources": (

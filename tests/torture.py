@@ -454,8 +454,9 @@ def main():
         notes = ", ".join(f"{count} {what}" for what, count in sorted(outcome.notes.items()))
         kept = "all" if not outcome.broken else f"{len(outcome.broken)} broken"
         print(f"| {outcome.fault} | {outcome.tried} | {notes} | {kept} |", flush=True)
-        broken += [f"{outcome.fault}: {what}" for what in outcome.broken]
-    print(*broken, sep="\n", file=sys.stderr)
+        broken += outcome.broken
+        for what in outcome.broken:
+            print(f"{outcome.fault}: {what}", file=sys.stderr, flush=True)
     return 1 if broken else 0
 
 
