@@ -70,7 +70,7 @@ def test_verdicts_are_words_and_an_abstention_offers_more():
     assert "not found" in html
     html = render_talk([made_turn(status="abstained")])
     assert "do not answer" in html
-    assert "None of these papers is about this." in html
+    assert "The closest abstracts do not state what is asked." in html
     assert "Search wider" in html
     assert PAPER.title in html
 

@@ -284,6 +284,7 @@ class Answerer:
                 papers=papers,
                 numbers=work.numbers,
                 judge=writer.judge,
+                compressed=writer.compressed,
             )
             beside = (
                 sentence is not None and not work.shows(best) and strays(question, sentence, best)

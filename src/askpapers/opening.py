@@ -106,6 +106,7 @@ def open_writer(name: str, settings: Settings, home: Path, *, judge: SupportJudg
         ),
         max_sentences=table.max_sentences,
         whole_abstracts=table.reads == "abstracts",
+        compressed=table.wording == "compressed",
         retries=settings.answer.retries,
     )
 

@@ -10,6 +10,7 @@ from askpapers.domain import Citation, Evidence, Paper, Sentence
 from askpapers.encoders.reader import Reader
 from askpapers.evidence import log_odds
 from askpapers.support import Judgement, SupportJudge
+from askpapers.support.compression import is_compression
 
 _STRAY_LOG_ODDS = 2.0
 _SAYS_LESS_LOG_ODDS = 1.5
@@ -33,6 +34,7 @@ def verify_draft(
     papers: Mapping[str, Paper],
     numbers: Mapping[str, int],
     judge: SupportJudge,
+    compressed: bool = False,
 ) -> Sentence | None:
     """Return the sentence with the shown sentences that support it, or None.
 
@@ -47,12 +49,14 @@ def verify_draft(
             read along with each sentence.
         numbers: source numbers by paper id.
         judge: decides.
+        compressed: the sentence must also leave words of one source sentence out and do nothing
+            else (`is_compression`), for models too small to be trusted with their own words.
     """
     if _stutters(draft.text):
         return None
     cited = [e for e in shown if e.paper_id in cited_ids]
     groups: list[tuple[Evidence, ...]] = [(e,) for e in cited]
-    if len(cited) > 1:
+    if len(cited) > 1 and not compressed:
         groups.append(tuple(cited))
     groups += [(e,) for e in shown if e.paper_id not in cited_ids]
     texts = [
@@ -63,7 +67,9 @@ def verify_draft(
     passed = [
         (judgement, group)
         for judgement, group, sources in zip(judged, groups, texts, strict=True)
-        if _passes(judgement) and _names_stand(draft.text, sources)
+        if _passes(judgement)
+        and _names_stand(draft.text, sources)
+        and (not compressed or is_compression(draft.text, sources[0], sources[1]))
     ]
     if not passed:
         return None

@@ -29,6 +29,7 @@ class Writer:
     """A generator with the judge of what it writes, its prompts and the policy of its manifest.
 
     `whole_abstracts`: the prompt shows whole abstracts instead of chosen sentences.
+    `compressed`: what it writes may only leave words of one source sentence out.
     `retries`: further attempts while the best evidence is not shown.
     """
 
@@ -39,6 +40,7 @@ class Writer:
     sampling: Sampling
     max_sentences: int
     whole_abstracts: bool = False
+    compressed: bool = False
     retries: int = 1
 
 

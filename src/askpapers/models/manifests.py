@@ -75,6 +75,10 @@ class GeneratorTable(_Table):
         description="what the prompt shows: chosen sentences or whole abstracts",
     )
     max_sentences: int = Field(default=4, ge=1, le=12)
+    wording: Literal["compressed", "free"] = Field(
+        default="free",
+        description="compressed: a sentence may only leave words of one source sentence out",
+    )
     adapter: str | None = Field(default=None, description="LoRA adapter (GGUF) beside the manifest")
     adapter_sha256: str | None = None
 
