@@ -216,3 +216,11 @@ def test_the_embedded_files_are_the_pinned_ones(tmp_path):
         assert get_file(manifest, home=tmp_path).digest == manifest.sha256
     memo = (tmp_path / "models" / "digests.json").read_text()
     assert str(Path(get_file(get_manifest("smollm2-135m"), home=tmp_path).path)) in memo
+
+
+def test_a_manifest_has_another_digest_when_anything_in_it_changes():
+    manifest = get_manifest("smollm2-135m")
+    assert manifest.digest() == get_manifest("smollm2-135m").digest()
+    assert manifest.digest() != manifest.model_copy(update={"notes": "other"}).digest()
+    table = manifest.generator.model_copy(update={"wording": "free"})
+    assert manifest.digest() != manifest.model_copy(update={"generator": table}).digest()

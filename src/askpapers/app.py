@@ -338,6 +338,10 @@ class App:
         """Return all it takes to reproduce an answer: no clock, no machine name."""
         index = self.open_index().manifest
         prompts: list[Prompt] = [writer.system, writer.prompt] if writer else []
+        used = ["fusion", *(["reader"] if self.reader else []), *(["judge"] if writer else [])]
+        manifests = {name: get_manifest(name).digest() for name in used}
+        if writer is not None:
+            manifests[writer.generator.name] = writer.manifest_digest
         return {
             "askpapers": __version__,
             "python": ".".join(map(str, sys.version_info[:3])),
@@ -348,6 +352,7 @@ class App:
             "embedder": self.embedder.fingerprint,
             "reader_sha256": get_manifest("reader").sha256 if self.reader else None,
             "judge_sha256": get_manifest("judge").sha256 if writer else None,
+            "manifests": manifests,
             "index": index["digest"],
             "abstain_below": self._abstain_below(),
             "seed": self.settings.generation.seed,

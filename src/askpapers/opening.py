@@ -89,7 +89,8 @@ def open_writer(name: str, settings: Settings, home: Path, *, judge: SupportJudg
     Raises:
         As `open_generator`.
     """
-    table = get_manifest(name, kind="generator").generator
+    manifest = get_manifest(name, kind="generator")
+    table = manifest.generator
     if table is None:
         raise UsageError(f"The manifest of {name!r} has no [generator] table.")
     generation = settings.generation
@@ -108,6 +109,7 @@ def open_writer(name: str, settings: Settings, home: Path, *, judge: SupportJudg
         whole_abstracts=table.reads == "abstracts",
         compressed=table.wording == "compressed",
         retries=settings.answer.retries,
+        manifest_digest=manifest.digest(),
     )
 
 

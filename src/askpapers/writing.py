@@ -31,6 +31,7 @@ class Writer:
     `whole_abstracts`: the prompt shows whole abstracts instead of chosen sentences.
     `compressed`: what it writes may only leave words of one source sentence out.
     `retries`: further attempts while the best evidence is not shown.
+    `manifest_digest`: names the manifest that all this comes from.
     """
 
     generator: Generator
@@ -42,6 +43,7 @@ class Writer:
     whole_abstracts: bool = False
     compressed: bool = False
     retries: int = 1
+    manifest_digest: str = ""
 
 
 @dataclass(slots=True)

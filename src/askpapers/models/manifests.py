@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,6 +110,10 @@ class Manifest(_Table):
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="numbers fitted with the weights: calibration, thresholds"
     )
+
+    def digest(self) -> str:
+        """Return 16 hexadecimal digits that change with anything the manifest says."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
 def load_manifests(folder: Path | None = None) -> Mapping[str, Manifest]:
