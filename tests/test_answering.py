@@ -309,3 +309,11 @@ def test_a_sentence_that_says_less_than_what_is_shown_already_is_left_out():
     made = Answerer(ScriptedSearcher(result()), abstain_below=0.5, reader=reader)
     out = made.answer("How long?", writer=writer("It takes 77 GPU hours [1]. It takes hours [1]."))
     assert [s.text for s in out.sentences] == texts[:1]
+
+
+def test_a_sentence_without_the_name_that_was_asked_for_gives_way_to_its_source():
+    reader = ScriptedReader({})  # a missing name needs no reader
+    made = Answerer(ScriptedSearcher(result()), abstain_below=0.5, reader=reader)
+    pen = writer("It takes 77 GPU hours [1].")
+    out = made.answer("How many hours on CIFAR?", writer=pen)
+    assert [(s.text, s.origin) for s in out.sentences] == [(HOURS.quote, "quoted")]

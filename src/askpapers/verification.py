@@ -11,6 +11,7 @@ from askpapers.encoders.reader import Reader
 from askpapers.evidence import log_odds
 from askpapers.support import Judgement, SupportJudge
 from askpapers.support.compression import is_compression
+from askpapers.support.wording import find_names, normalise_name
 
 _STRAY_LOG_ODDS = 2.0
 _SAYS_LESS_LOG_ODDS = 1.5
@@ -110,12 +111,19 @@ def strays(question: str, sentence: Sentence, best: Evidence) -> bool:
 def says_less(question: str, sentence: Sentence, paper: Paper, reader: Reader) -> bool:
     """Tell whether a supported sentence answers the question worse than the one it stands on.
 
-    A small model leaves out what was asked ("on TPU") and keeps what stands beside it. The reader
-    is shown the paper with the written sentence alone and with the verbatim one alone.
+    A small model leaves out what was asked ("on TPU") and keeps what stands beside it. It does
+    when a name of the question stands in the source and not in the sentence, or when the reader
+    says so, shown the paper with the written sentence alone and with the verbatim one alone.
     """
     quote = sentence.evidence[0].evidence.quote
     if len(sentence.evidence) > 1 or quote == sentence.text:
         return False
+    asked, held, kept = (
+        {normalise_name(name) for name in find_names(text)}
+        for text in (question, quote, f"{paper.title}. {sentence.text}")
+    )
+    if asked & held - kept:
+        return True
     written, verbatim = reader.read(
         question, [(paper.title, (sentence.text,)), (paper.title, (quote,))]
     )
