@@ -13,6 +13,7 @@ from askpapers.training.pairs import (
     load_titles,
     weaken_overlap,
 )
+from askpapers.training.written import digest
 
 
 def write_lines(path, rows):
@@ -120,9 +121,15 @@ def test_training_is_repeatable_moves_only_layers_and_learns(data, tmp_path):
     from tiny_bert import write_tiny_bert
 
     base = write_tiny_bert(tmp_path / "base")
+    written = tmp_path / "written.jsonl"
+    abstract = "The method reads data. " * 20
+    row = {"paper": digest(abstract), "kind": "paraphrase", "question": "who reads?",
+           "evidence": [0], "answer": "It."}  # fmt: skip
+    written.write_text(json.dumps(row) + "\n")
     out = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     for path in out:
         main(["--data", str(data), "--base", str(base), "--out", str(path), "--epochs", "1",
+              "--written", str(written),
               "--titles", "2", "--learning-rate", "0.001", "--stock-share", "0.5"])  # fmt: skip
     first, second = (load_file(path) for path in out)
     assert set(first) == set(second)

@@ -30,6 +30,7 @@ from askpapers.training.pairs import (
     load_written_pairs,
     weaken_overlap,
 )
+from askpapers.training.written import QUESTIONS
 
 if TYPE_CHECKING:
     import torch
@@ -262,6 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     defaults = Recipe()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
+    parser.add_argument(
+        "--written", type=Path, default=QUESTIONS, help="questions written over other abstracts"
+    )
     parser.add_argument("--base", type=Path, help="folder of MiniLM (default: the pip package's)")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
@@ -294,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=options.seed,
     )
     papers, pairs = load_questions(options.data)
-    more_papers, more_pairs = load_written_pairs(options.data)
+    more_papers, more_pairs = load_written_pairs(options.data, options.written)
     papers, pairs = papers | more_papers, pairs + more_pairs
     tasks = [(papers, pairs), load_claims(options.data)]
     if recipe.titles:

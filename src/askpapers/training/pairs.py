@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from askpapers.training.written import load_written
+from askpapers.training.written import QUESTIONS, load_written
 
 SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[A-Z(\"\[$])")
 
@@ -74,9 +74,11 @@ def load_questions(data: Path, split: str = "train") -> tuple[dict[str, Source],
     return papers, pairs
 
 
-def load_written_pairs(data: Path) -> tuple[dict[str, Source], list[Pair]]:
+def load_written_pairs(
+    data: Path, questions_file: Path = QUESTIONS
+) -> tuple[dict[str, Source], list[Pair]]:
     """Read the questions written over other abstracts, and those abstracts."""
-    papers, questions = load_written(data)
+    papers, questions = load_written(data, questions_file)
     return (
         {key: Source(key, paper.title, paper.sentences) for key, paper in papers.items()},
         [Pair(q.question, q.paper, q.evidence, q.kind) for q in questions if q.evidence],
