@@ -32,3 +32,14 @@ socket.socket.connect = _guarded_connect
 def _home(tmp_path_factory, monkeypatch):
     """No test writes to a person's home folder."""
     monkeypatch.setenv("ASKPAPERS_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="module")
+def window():
+    """A real browser; its tests fail where there is none."""
+    from browser import CHROMIUM, INSTALL, Browser
+
+    assert CHROMIUM, f"these tests need a browser: {INSTALL}"
+    browser = Browser()
+    yield browser
+    browser.close()

@@ -11,7 +11,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from browser import CHROMIUM, INSTALL, Browser, serving
+from browser import serving
 from page_parts import HOSTILE, CopyingGenerator, make_program, write_corpus
 
 pytestmark = pytest.mark.real
@@ -30,14 +30,6 @@ def page(tmp_path_factory, generator):
     program = make_program(tmp_path_factory.mktemp("page"), generator=generator)
     with serving(program) as (url, _):
         yield url
-
-
-@pytest.fixture(scope="module")
-def window():
-    assert CHROMIUM, f"these tests need a browser: {INSTALL}"
-    browser = Browser()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from askpapers.evals import run_suite
-from browser import CHROMIUM, INSTALL, Browser, serving
+from browser import serving
 from eval_parts import (
     WordJudge,
     answer_soundly,
@@ -65,14 +65,6 @@ def runs(home):
 def page(home, runs):
     with serving(make_program(home)) as (url, _):
         yield url
-
-
-@pytest.fixture(scope="module")
-def window():
-    assert CHROMIUM, f"these tests need a browser: {INSTALL}"
-    browser = Browser()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

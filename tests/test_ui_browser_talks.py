@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from browser import CHROMIUM, INSTALL, Browser, serving
+from browser import Browser, serving
 from page_parts import make_program
 
 pytestmark = pytest.mark.real
@@ -17,14 +17,6 @@ HOURS = "How many GPU hours does the DKM model need?"
 def page(tmp_path_factory):
     with serving(make_program(tmp_path_factory.mktemp("talks"))) as (url, _):
         yield url
-
-
-@pytest.fixture(scope="module")
-def window():
-    assert CHROMIUM, f"these tests need a browser: {INSTALL}"
-    browser = Browser()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

@@ -276,10 +276,10 @@ class Answerer:
             if isinstance(piece, str):
                 yield Drafted(piece)
                 continue
-            paper_id = min(brief.ids_of(piece), default="")
+            cited_ids = brief.ids_of(piece)
             sentence = verify_draft(
                 piece,
-                cited_ids=brief.ids_of(piece),
+                cited_ids=cited_ids,
                 shown=brief.shown,
                 papers=papers,
                 numbers=work.numbers,
@@ -291,6 +291,7 @@ class Answerer:
             )
             if sentence is None or beside:
                 why = "beside the question" if beside else "not supported"
+                paper_id = min(cited_ids, default="")
                 work.dropped.append(Dropped(paper_id, f"a written sentence was {why}"))
                 pieces.close()
                 return

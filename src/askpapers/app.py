@@ -339,7 +339,7 @@ class App:
         index = self.open_index().manifest
         prompts: list[Prompt] = [writer.system, writer.prompt] if writer else []
         used = ["fusion", *(["reader"] if self.reader else []), *(["judge"] if writer else [])]
-        manifests = {name: get_manifest(name).digest() for name in used}
+        manifests = {name: self._digests[name] for name in used}
         if writer is not None:
             manifests[writer.generator.name] = writer.manifest_digest
         return {
@@ -358,6 +358,11 @@ class App:
             "seed": self.settings.generation.seed,
             "settings": self.settings.model_dump(mode="json"),
         }
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """Digests of the manifests that decide answers, read once: an answer waits for them."""
+        return {name: get_manifest(name).digest() for name in ("fusion", "reader", "judge")}
 
     def _abstain_below(self) -> float:
         configured = self.settings.answer.abstain_below

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from askpapers.training.aspects import ask_by_rule
-from askpapers.training.written import load_written
+from askpapers.training.written import Abstract, load_written
 
 _BREAK = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[])")
 _NAME = re.compile(r"(?<![\w$\\{-])(?=\w*[A-Z][\w-]*[A-Z0-9])[A-Za-z][A-Za-z0-9-]{2,20}(?![\w$}])")
@@ -27,15 +27,6 @@ _NAME_QUESTIONS = (
     "{t} framework", "What is {t} used for?", "how does {t} work", "explain {t}",
 )  # fmt: skip
 _TERM = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class Abstract:
-    """A paper to learn from; `key` is unique over all sources."""
-
-    key: str
-    title: str
-    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +81,7 @@ def load_written_questions(data: Path) -> tuple[dict[str, Abstract], list[Questi
     """Return the abstracts that questions were written over, by key, and those questions."""
     papers, questions = load_written(data)
     return (
-        {key: Abstract(key, paper.title, paper.sentences) for key, paper in papers.items()},
+        papers,
         [Question(q.key, q.question, q.paper, q.kind, q.evidence) for q in questions],
     )
 

@@ -36,7 +36,8 @@ from askpapers.metrics.classification import auroc
 from askpapers.metrics.statistics import Estimate, estimate_mean, estimate_statistic
 from askpapers.training.off_topic import OFF_TOPIC
 from askpapers.training.reader import MAX_TOKENS_NEAR, find_neighbours, installed_base
-from askpapers.training.reader_data import Abstract, Question, load_abstractqa, load_scifact
+from askpapers.training.reader_data import Question, load_abstractqa, load_scifact
+from askpapers.training.written import Abstract
 
 SHOWN = 12
 """Papers read for a question."""

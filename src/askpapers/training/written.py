@@ -20,8 +20,8 @@ QUESTIONS = Path(__file__).with_name("questions.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenPaper:
-    """An abstract that questions were written for."""
+class Abstract:
+    """A paper to learn from; `key` is unique over all sources."""
 
     key: str
     title: str
@@ -47,7 +47,7 @@ def digest(abstract: str) -> str:
 
 def load_written(
     data: Path, questions: Path = QUESTIONS
-) -> tuple[dict[str, WrittenPaper], list[WrittenQuestion]]:
+) -> tuple[dict[str, Abstract], list[WrittenQuestion]]:
     """Return the papers by key and the questions in the file's order.
 
     Args:
@@ -67,7 +67,7 @@ def load_written(
             )
         )  # fmt: skip
     wanted = {question.paper for question in asked}
-    papers: dict[str, WrittenPaper] = {}
+    papers: dict[str, Abstract] = {}
     with lzma.open(data / "ml_abstracts.jsonl.xz", "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
@@ -75,7 +75,7 @@ def load_written(
             if key in wanted:
                 spans = split_sentences(row["abstract"])
                 told = tuple(row["abstract"][span.start : span.end] for span in spans)
-                papers[key] = WrittenPaper(key, row["title"], told)
+                papers[key] = Abstract(key, row["title"], told)
     if wanted - set(papers):
         raise CorpusError(
             f"{len(wanted - set(papers))} abstracts of the written questions are not in {data}."
