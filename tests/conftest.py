@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -13,6 +14,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 for name in list(os.environ):
     if name.startswith("ASKPAPERS_"):
         del os.environ[name]
+
+# No test is timed: machines are shared, and a slow example is no fault.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _LOOPBACK = ("127.", "::1", "localhost")
 _connect = socket.socket.connect

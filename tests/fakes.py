@@ -34,7 +34,10 @@ class ScriptedSearcher:
 
 
 class ScriptedGenerator:
-    """Writes the texts it was given, one a call, character by character."""
+    """Writes the texts it was given, one a call, character by character.
+
+    A text that it is to choose must be on offer.
+    """
 
     name = "scripted"
     digest = "0" * 64
@@ -45,6 +48,7 @@ class ScriptedGenerator:
         self.context_tokens = context_tokens
         self.prompts = []
         self.grammars = []
+        self.offers = []
         self.samplings = []
         self.closed = 0
 
@@ -54,6 +58,19 @@ class ScriptedGenerator:
 
     def count_tokens(self, rendered):
         return len(re.findall(r"\S+", rendered))
+
+    def choose(self, rendered, candidates, *, sampling):
+        self.prompts.append(rendered)
+        self.offers.append(list(candidates))
+        if not self._texts:
+            raise AssertionError("no text is left to choose")
+        text = self._texts.popleft()
+        if text not in candidates:
+            raise AssertionError(f"{text!r} is not on offer: {candidates!r}")
+        try:
+            yield from text
+        finally:
+            self.closed += 1
 
     def write(self, rendered, *, grammar, sampling):
         self.prompts.append(rendered)

@@ -43,7 +43,9 @@ def result(**fields):
     return made_result([KERNEL, OTHER], [HOURS, FAST, DAYS], **fields)
 
 
-def writer(*texts, retries=1, max_sentences=2, context_tokens=2048, max_tokens=60):
+def writer(
+    *texts, retries=1, max_sentences=2, context_tokens=2048, max_tokens=60, compressed=False
+):
     generator = ScriptedGenerator(*texts, context_tokens=context_tokens)
     return Writer(
         generator=generator,
@@ -53,6 +55,7 @@ def writer(*texts, retries=1, max_sentences=2, context_tokens=2048, max_tokens=6
         sampling=Sampling(max_tokens=max_tokens),
         max_sentences=max_sentences,
         retries=retries,
+        compressed=compressed,
     )
 
 
@@ -136,9 +139,14 @@ def test_the_best_evidence_is_always_shown():
 
 def test_without_a_writer_the_answer_is_quotation():
     out = answer([result()], None)
-    assert [s.text for s in out.sentences] == [HOURS.quote, FAST.quote]
+    assert [s.text for s in out.sentences] == [HOURS.quote, FAST.quote, DAYS.quote]
     assert all(s.origin == "quoted" and s.support == 1.0 for s in out.sentences)
     assert out.usage.prompt_tokens == 0
+
+
+def test_what_is_worth_far_less_than_the_best_evidence_is_not_said():
+    out = answer([made_result([LONG], [ROWS, COST, TOOL])], None)
+    assert [s.text for s in out.sentences] == [ROWS.quote, COST.quote]
 
 
 def test_it_abstains_without_writing():
@@ -317,3 +325,52 @@ def test_a_sentence_without_the_name_that_was_asked_for_gives_way_to_its_source(
     pen = writer("It takes 77 GPU hours [1].")
     out = made.answer("How many hours on CIFAR?", writer=pen)
     assert [(s.text, s.origin) for s in out.sentences] == [(HOURS.quote, "quoted")]
+
+
+LONG = made_paper(
+    "p4",
+    "Sieve: Reading Less",
+    "Moreover, our method takes four million rows of text (in pages), enabling small models to "
+    "learn. We show that it costs 9 dollars. It is named after a kitchen tool.",
+)
+ROWS, COST, TOOL = (
+    evidence_of(LONG, quote, score)
+    for quote, score in (
+        (LONG.abstract[: LONG.abstract.index("We show") - 1], 3.0),
+        ("We show that it costs 9 dollars.", 2.0),
+        ("It is named after a kitchen tool.", -1.0),
+    )
+)
+SHORT = "Sieve takes four million rows of text (in pages)"
+
+
+def choosing(*texts, **options):
+    pen = writer(*texts, compressed=True)
+    found = made_result([LONG], [ROWS, COST, TOOL])
+    return answer([found], pen, question="What is taken?", **options), pen.generator
+
+
+def test_a_small_model_chooses_what_to_leave_out_of_the_evidence():
+    out, generator = choosing(f"{SHORT} [1].", "It costs 9 dollars [1].")
+    assert out.text == f"{SHORT} [1]. It costs 9 dollars [1]."
+    assert [s.origin for s in out.sentences] == ["written", "written"]
+    assert [s.evidence[0].evidence.quote for s in out.sentences] == [ROWS.quote, COST.quote]
+    first, second = generator.offers
+    assert all("rows" in text for text in first)  # the best comes first
+    assert all("9 dollars" in text for text in second)
+    assert generator.prompts[1] == generator.prompts[0] + f"{SHORT} [1]. "
+
+
+def test_what_the_judge_does_not_find_in_its_source_gives_way_to_it():
+    named = "The authors show that it costs 9 dollars [1]."  # "the authors" are no words of it
+    out, _ = choosing(f"{SHORT} [1].", named)
+    assert [s.origin for s in out.sentences] == ["written", "quoted"]
+    assert out.sentences[1].text == COST.quote
+    assert [d.why for d in out.dropped] == ["a written sentence was not supported"]
+
+
+def test_a_sentence_of_which_nothing_was_left_out_is_a_quotation():
+    found = made_result([KERNEL], [HOURS])
+    out = answer([found], writer("It takes 77 GPU hours on CIFAR [1].", compressed=True))
+    assert [(s.text, s.origin) for s in out.sentences] == [(HOURS.quote, "quoted")]
+    assert out.dropped == ()

@@ -22,6 +22,7 @@ LAYERS = [
         "indexing",
         "support",
         "citations",
+        "compression",
         "writing",
         "verification",
         "conversation",

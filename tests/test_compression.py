@@ -1,38 +1,115 @@
-"""What counts as leaving words out, and what changes the meaning."""
+"""What may be left out of a sentence, and what never."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from askpapers.support.compression import is_compression
-
-TITLE = "Mousetrap: Fooling Large Reasoning Models"
-SOURCE = (
-    "On benchmarks such as AdvBench and HarmBench, attacking Claude, our method can achieve "
-    "success rates of 87.5% and 93.13% respectively."
-)
+from askpapers.compression import find_compressions
 
 
-@pytest.mark.parametrize(
-    "claim",
-    [
-        SOURCE,
-        "On AdvBench and HarmBench, Mousetrap achieves success rates of 87.5% and 93.13%.",
-        "Success rates of 87.5% and 93.13% are obtained.",
-        "Mousetrap attacks Claude with success rates of 87.5% and 93.13% respectively.",
-    ],
-)
-def test_leaving_words_out_is_a_compression(claim):
-    assert is_compression(claim, SOURCE, TITLE)
+def wordings(sentence, **context):
+    return list(find_compressions(sentence, **context).wordings())
 
 
 @pytest.mark.parametrize(
-    "claim",
+    ("sentence", "expected"),
     [
-        "On HarmBench and AdvBench, success rates of 87.5% and 93.13% are achieved.",
-        "On AdvBench, a new attack achieves success rates of 87.5%.",
-        "Claude attacks Claude with success rates of 87.5%.",
-        "Success rates of 87.5% cause 93.13%.",
-        "Mousetrap fools Mousetrap on AdvBench.",
+        ("It takes 77 GPU hours.", ["It takes 77 GPU hours"]),
+        ("Moreover, it takes 77 hours.", ["It takes 77 hours"]),
+        ("In this paper we study k-means.", ["The authors study k-means"]),
+        ("In this work, we propose a loss.", ["The authors propose a loss"]),
+        ("We also prove a bound.", ["The authors prove a bound"]),
+        (
+            "Our loss lets us train what we call nets.",
+            ["Their loss lets them train what the authors call nets"],
+        ),
+        ("It deepens our understanding of nets.", ["It deepens our understanding of nets"]),
+        ("To our knowledge, it is new.", ["To the authors' knowledge, it is new"]),
+        ("Can we learn without labels?", ["Can we learn without labels?"]),
+        (
+            "We show that depth helps.",
+            ["The authors show that depth helps", "Depth helps"],
+        ),
+        (
+            "While rewards are sparse, the agent learns from pixels.",
+            [
+                "While rewards are sparse, the agent learns from pixels",
+                "The agent learns from pixels",
+            ],
+        ),
+        (
+            "Large language models (LLMs) are costly.",
+            ["Large language models (LLMs) are costly", "Large language models are costly"],
+        ),
+        (
+            "Large language models (LLMs) are costly, and LLMs grow.",
+            ["Large language models (LLMs) are costly, and LLMs grow"],
+        ),
+        (
+            "The method is trained on eight small GPUs, achieving 80% accuracy.",
+            [
+                "The method is trained on eight small GPUs, achieving 80% accuracy",
+                "The method is trained on eight small GPUs",
+            ],
+        ),
+        (
+            "The net trains in 77 hours, reaching 99% on A, 7% on B, and 2% on C, which is new.",
+            [
+                "The net trains in 77 hours, reaching 99% on A, 7% on B, and 2% on C, which is new",
+                "The net trains in 77 hours, reaching 99% on A, 7% on B, and 2% on C",
+                "The net trains in 77 hours",
+            ],
+        ),
+        (
+            "The proof is short, and it needs no labels; the code is public.",
+            [
+                "The proof is short, and it needs no labels; the code is public",
+                "The proof is short, and it needs no labels",
+            ],
+        ),
     ],
 )
-def test_other_words_another_order_and_repeats_are_none(claim):
-    assert not is_compression(claim, SOURCE, TITLE)
+def test_what_may_be_left_out(sentence, expected):
+    assert wordings(sentence) == expected
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Deep ResNets reach 82% (CIFAR-10) and 32% (ImageNet, top-5) accuracy.",
+        "Weights with small (resp. large) variance give a rich regime.",
+        "If labels are clean, the method converges.",
+        "The method, which uses no labels and little memory.",
+        "While it does not converge in general, the method is often fast.",
+        "The method is fast on all eight small tasks, except where rewards are sparse.",
+        "They conjecture that depth helps.",
+        "Without pretraining, the accuracy falls to 3%.",
+    ],
+)
+def test_conditions_and_restrictions_are_never_left_out(sentence):
+    assert wordings(sentence) == [sentence.removesuffix(".")]
+
+
+def test_nothing_that_the_question_asks_about_is_left_out():
+    sentence = "The method is trained on eight small GPUs, achieving 80% accuracy."
+    assert len(wordings(sentence, question="What is it trained on?")) == 2
+    assert len(wordings(sentence, question="What accuracy does it have?")) == 1
+
+
+def test_our_method_may_go_by_its_name():
+    sentence = "Our method can break all guards."
+    assert wordings(sentence, title="Mousetrap: Fooling Models") == [
+        "Their method can break all guards",
+        "Mousetrap can break all guards",
+    ]
+    assert wordings(sentence, title="On the Limits: A Survey") == [
+        "Their method can break all guards"
+    ]
+    called = "Our method, called Mousetrap, can break all guards."
+    assert len(wordings(called, title="Mousetrap: Fooling Models")) == 1
+
+
+@given(st.text(max_size=200), st.text(max_size=60))
+def test_every_text_has_its_longest_wording(sentence, question):
+    found = find_compressions(sentence, question=question)
+    assert found.longest() in set(found.wordings())

@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from askpapers.corpus import Entry, EntryStore, dump_entry, load_entry
@@ -127,7 +127,6 @@ entries = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(entries, max_size=8), st.integers())
 def test_the_order_of_listings_decides_no_id_and_no_text(listed, seed):
     shuffled = list(listed)
@@ -142,7 +141,6 @@ def test_the_order_of_listings_decides_no_id_and_no_text(listed, seed):
     assert essence(papers(*listed)) == essence(papers(*shuffled))
 
 
-@settings(deadline=None)
 @given(entries)
 def test_entries_survive_being_written(one):
     assert load_entry(dump_entry(one)) == one

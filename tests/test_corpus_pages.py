@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from askpapers.corpus import Entry, Rejected, load_papers
@@ -134,7 +134,6 @@ listings = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(listings, max_size=12))
 def test_made_up_block_pages_come_back_whole(items: list) -> None:
     page = HEADER + "byAK and the research community\n\nOct 23\n\n"
@@ -150,7 +149,6 @@ def test_made_up_block_pages_come_back_whole(items: list) -> None:
         assert (entry.date is not None) == bool(meta and "," in meta[1])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(words, words.map(lambda s: f"{LONG}{s}")), min_size=1, max_size=12))
 def test_made_up_bare_pages_come_back_whole(items: list) -> None:
     page = "Get trending papers in your email inbox!\nSubscribe"
@@ -159,7 +157,6 @@ def test_made_up_bare_pages_come_back_whole(items: list) -> None:
     assert got == [(title.strip(), abstract.strip()) for title, abstract in items]
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab. •·\n14,", max_size=600))
 def test_no_text_line_of_any_page_is_lost_in_silence(text: str) -> None:
     got = parse(text)

@@ -87,7 +87,7 @@ def test_no_papers_or_no_sentences_give_no_evidence() -> None:
     assert estimate_answerability([], CALIBRATION) == 0.0
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rankings, st.integers(1, 8), st.integers(1, 4), st.integers(1, 4))
 def test_limits_hold_and_longer_sets_only_append(
     ranked: list[ReadPaper], sentences: int, papers: int, per_paper: int
@@ -105,7 +105,7 @@ def test_limits_hold_and_longer_sets_only_append(
     assert longer[: len(chosen)] == chosen
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rankings.filter(lambda ranked: any(p.reading.sentences for p in ranked)), st.data())
 def test_a_better_sentence_never_falls(ranked: list[ReadPaper], data: st.DataObject) -> None:
     policy = Policy()

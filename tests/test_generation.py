@@ -1,5 +1,7 @@
 """llama.cpp for real, over a tiny model of another architecture: no path is special to one."""
 
+import json
+
 import pytest
 
 from askpapers.answering import Answerer, Drafted
@@ -127,3 +129,35 @@ def test_an_answer_stands_on_proof_even_when_the_model_writes_noise(generator, w
     assert any(s.text == evidence.quote for s in answer.sentences)
     assert answer.usage.completion_tokens > 0
     assert answer.usage.prompt_tokens + 80 <= CONTEXT
+
+
+def choose(generator, prompt, candidates, **sampling):
+    return "".join(generator.choose(prompt, candidates, sampling=Sampling(60, **sampling)))
+
+
+TEXTS = ["It trains fast in 77 GPU hours [1].", "It trains fast [1].", "Größe zählt – sehr [2]."]
+
+
+def test_it_chooses_one_of_the_candidates_and_nothing_else(generator):
+    prompt = generator.render(CHAT)
+    chosen = {choose(generator, prompt, TEXTS, temperature=3.0, seed=seed) for seed in range(60)}
+    assert chosen == set(TEXTS)
+    assert choose(generator, prompt, TEXTS[:1]) == TEXTS[0]
+
+
+def test_the_choice_is_the_likeliest_token_where_the_candidates_part(generator):
+    """The same as writing under a grammar of the candidates, from a cold and from a warm cache."""
+    alternatives = " | ".join(json.dumps(text, ensure_ascii=False) for text in TEXTS)
+    for question in ("How long?", "How large?", "Why?", "What for?", "Which one?"):
+        prompt = generator.render([Message("user", question)])
+        written = "".join(
+            generator.write(prompt, grammar=f"root ::= {alternatives}", sampling=Sampling(60))
+        )
+        assert choose(generator, prompt, TEXTS) == written
+        assert choose(generator, prompt, TEXTS) == written
+        assert choose(generator, prompt + written, [" " + t for t in TEXTS]).strip() in TEXTS
+
+
+def test_candidates_beyond_the_context_are_refused(generator):
+    with pytest.raises(GenerationFailed, match="context"):
+        choose(generator, generator.render(CHAT), ["x" * 3 * CONTEXT])

@@ -101,7 +101,7 @@ def slow_ndcg(ranked: list[str], grades: dict[str, int], k: int) -> float:
     return gain(ranked) / gain(sorted(grades, key=lambda item: grades[item], reverse=True))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(RANKINGS, JUDGEMENTS, st.integers(1, 12))
 def test_equals_the_textbook(ranked: list[str], grades: dict[str, int], k: int) -> None:
     relevant = [item for item in grades if grades[item] > 0]
@@ -116,7 +116,7 @@ def test_equals_the_textbook(ranked: list[str], grades: dict[str, int], k: int) 
     assert retrieval.ndcg_at_k(ranked, grades, k) == pytest.approx(slow_ndcg(ranked, grades, k))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(RANKINGS.filter(bool), JUDGEMENTS.filter(lambda grades: max(grades.values()) > 0))
 def test_equals_trec_eval(ranked: list[str], grades: dict[str, int]) -> None:
     pytrec_eval = pytest.importorskip("pytrec_eval")

@@ -161,7 +161,7 @@ def test_nothing_judged_and_nothing_varies() -> None:
     assert statistics.rule_of_three(0) == 1.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.integers(0, 5))
 def test_mean_equals_the_general_form(values: list[float], seed: int) -> None:
     rows = np.array(values)
@@ -177,7 +177,7 @@ def test_mean_equals_the_general_form(values: list[float], seed: int) -> None:
     assert min(values) - 1e-9 <= mean.low <= mean.high <= max(values) + 1e-9
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=30))
 def test_f1_as_a_ratio_equals_the_confusion(rows: list[tuple[bool, bool]]) -> None:
     labels, guesses = np.array(rows, float).T

@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from askpapers.corpus import load_papers
@@ -64,7 +64,6 @@ texts = st.lists(st.text(alphabet="abcdeXYZ.,;()$ \\", min_size=1, max_size=60),
 )
 
 
-@settings(deadline=None)
 @given(texts, st.integers(min_value=12, max_value=80), st.integers(min_value=0, max_value=2))
 def test_every_passage_fits_and_nothing_is_lost(abstract: str, limit: int, overlap: int) -> None:
     one = paper(abstract)

@@ -105,13 +105,13 @@ def test_factor_and_share_are_the_same_number():
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_guard_finds_nothing_in_a_copy(text):
     assert not {f.kind for f in check_guard(text, [text])} & {"number", "unit", "direction"}
 
 
 @given(st.text(max_size=120), st.lists(st.text(max_size=120), max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_features_are_finite_on_anything(claim, evidence):
     weights = WordWeights({}, 3.0)
     sentences = as_sentences(evidence)

@@ -32,8 +32,15 @@ from askpapers.domain import (
 from askpapers.encoders.reader import Reader
 from askpapers.errors import UsageError
 from askpapers.evidence import find_unmentioned
-from askpapers.verification import make_quotation, says_less, strays, verify_draft
-from askpapers.writing import Brief, Meter, Writer, prepare_brief, write_drafts
+from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
+from askpapers.writing import (
+    Brief,
+    Meter,
+    Writer,
+    prepare_brief,
+    write_compressions,
+    write_drafts,
+)
 
 MAX_QUESTION_CHARS = 4000
 _NEAREST = 3
@@ -137,7 +144,8 @@ class Answerer:
         *,
         abstain_below: float,
         reader: Reader | None = None,
-        max_quotes: int = 2,
+        max_quotes: int = 3,
+        further_reach: float = 2.0,
         manifest: Mapping[str, Any] | None = None,
     ) -> None:
         """Wire the parts.
@@ -147,12 +155,15 @@ class Answerer:
             abstain_below: answerability (0..1) under which no answer is given.
             reader: compares what is written with what it stands on; None: nobody does.
             max_quotes: quotations in an answer that is by quotation alone.
+            further_reach: how much less than the best evidence, in log-odds, that of a further
+                sentence may be worth.
             manifest: what it takes to reproduce an answer; copied into each.
         """
         self._searcher = searcher
         self._abstain_below = abstain_below
         self._reader = reader
         self._max_quotes = max_quotes
+        self._further_reach = further_reach
         self._manifest = dict(manifest or {})
 
     def answer(self, question: str, **options: Any) -> Answer:
@@ -199,12 +210,12 @@ class Answerer:
         point = self._abstain_below if abstain_below is None else abstain_below
         reason = _find_reason_to_abstain(query, result, point)
         if reason is None:
-            events = (
-                self._quote(result, work)
-                if writer is None
-                else self._write(query, result, writer, work)
-            )
-            yield from events
+            if writer is None:
+                yield from self._quote(result, work)
+            elif writer.compressed:
+                yield from self._compress(query, result, writer, work)
+            else:
+                yield from self._write(query, result, writer, work)
             if not work.sentences:
                 reason = "no sentence of these abstracts could be shown as an answer"
         answer = Answer(
@@ -230,8 +241,42 @@ class Answerer:
         yield Finished(answer)
 
     def _quote(self, result: SearchResult, work: _Work) -> Iterator[Event]:
-        for evidence in result.evidence[: self._max_quotes]:
+        for evidence in self._choose(result, self._max_quotes):
             yield work.settle(make_quotation(evidence, work.numbers))
+
+    def _compress(
+        self, question: str, result: SearchResult, writer: Writer, work: _Work
+    ) -> Iterator[Event]:
+        """Let the model leave parts of the evidence out.
+
+        A sentence that the judge does not find in its source, or that says less than it, gives
+        way to the source, word for word.
+        """
+        papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
+        brief = prepare_brief(question, result.evidence, papers, writer, work.meter)
+        work.dropped += brief.dropped
+        work.read = frozenset(brief.papers.values())
+        chosen = self._choose(result, writer.max_sentences)
+        for piece in write_compressions(question, chosen, brief, papers, writer, work.meter):
+            if isinstance(piece, str):
+                yield Drafted(piece)
+                continue
+            paper = papers[piece.evidence.paper_id]
+            sentence = prove(piece, paper, numbers=work.numbers, judge=writer.judge)
+            why = "was not supported" if sentence is None else "said less than its source"
+            if sentence is None or (
+                self._reader is not None and says_less(question, sentence, paper, self._reader)
+            ):
+                work.dropped.append(Dropped(paper.paper_id, f"a written sentence {why}"))
+                sentence = make_quotation(piece.evidence, work.numbers)
+            yield work.settle(sentence)
+
+    def _choose(self, result: SearchResult, count: int) -> list[Evidence]:
+        """Return the best evidence and what is worth nearly as much; a question says nothing."""
+        best, *others = result.evidence
+        floor = best.score - self._further_reach
+        further = [e for e in others if e.score >= floor and not e.quote.endswith("?")]
+        return [best, *further][:count]
 
     def _write(
         self, question: str, result: SearchResult, writer: Writer, work: _Work
@@ -284,7 +329,6 @@ class Answerer:
                 papers=papers,
                 numbers=work.numbers,
                 judge=writer.judge,
-                compressed=writer.compressed,
             )
             beside = (
                 sentence is not None and not work.shows(best) and strays(question, sentence, best)

@@ -6,8 +6,11 @@ until the first is done or has closed its iterator.
 
 from __future__ import annotations
 
+import codecs
 import ctypes
+import math
 import os
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +71,12 @@ class Generator(Protocol):
 
     def write(self, rendered: str, *, grammar: str, sampling: Sampling) -> Iterator[str]:
         """Yield pieces of text until the grammar is complete or tokens run out."""
+        ...
+
+    def choose(
+        self, rendered: str, candidates: Sequence[str], *, sampling: Sampling
+    ) -> Iterator[str]:
+        """Yield pieces of that one of `candidates` which the model would write."""
         ...
 
 
@@ -148,11 +157,7 @@ class LlamaCppGenerator:
         """
         llama_cpp = _import_llama_cpp()
         tokens = self._tokenize(rendered)
-        if len(tokens) + sampling.max_tokens > self.context_tokens:
-            raise GenerationFailed(
-                f"A prompt of {len(tokens)} tokens leaves no room for {sampling.max_tokens} more "
-                f"in a context of {self.context_tokens}."
-            )
+        self._check_room(len(tokens), sampling.max_tokens)
         with self._lock:
             try:
                 with _ShortlistGrammar(llama_cpp, self._llama, grammar) as allowed:
@@ -170,9 +175,76 @@ class LlamaCppGenerator:
             except (ValueError, RuntimeError) as exc:
                 raise GenerationFailed(f"llama.cpp could not go on: {exc}.") from exc
 
-    def _tokenize(self, rendered: str) -> list[int]:
+    def choose(
+        self, rendered: str, candidates: Sequence[str], *, sampling: Sampling
+    ) -> Iterator[str]:
+        """Yield pieces of the candidate that is likeliest, token by token, where they part.
+
+        Only there is the model asked; what lies between is read in one batch, as a prompt is, so
+        that a choice among wordings of a sentence takes a fraction of the time of writing one.
+
+        Args:
+            rendered: the prompt and what was written so far.
+            candidates: at least one; the first to be complete ends it.
+            sampling: temperature and seed; a candidate may be as long as fits.
+
+        Raises:
+            GenerationFailed: there is no room for the longest, or llama.cpp gave up.
+        """
+        tokens = self._tokenize(rendered)
+        paths = [self._tokenize(text, special=False) for text in candidates]
+        self._check_room(len(tokens), max(map(len, paths)))
+        draw = random.Random(sampling.seed)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        with self._lock:
+            unread = self._keep_prefix(tokens)
+            at = 0
+            while all(len(path) > at for path in paths):
+                branches = list(dict.fromkeys(path[at] for path in paths))
+                if len(branches) > 1:
+                    logits = self._read(unread)
+                    branches, unread = [_pick(branches, logits, sampling.temperature, draw)], []
+                (token,) = branches
+                paths = [path for path in paths if path[at] == token]
+                unread.append(token)
+                at += 1
+                text = decoder.decode(self._llama.detokenize([token], prev_tokens=tokens))
+                if text:
+                    yield text
+
+    def _keep_prefix(self, tokens: Sequence[int]) -> list[int]:
+        """Cut the key-value cache to what it shares with `tokens`; return what is left to read."""
+        llama = self._llama
+        shared = 0
+        for known, token in zip(llama.input_ids[: llama.n_tokens], tokens[:-1], strict=False):
+            if known != token:
+                break
+            shared += 1
+        llama.n_tokens = shared  # `eval` drops what lies behind it
+        return list(tokens[shared:])
+
+    def _read(self, tokens: Sequence[int]) -> Any:
+        """Read tokens behind the cached ones; return float32 logits of what comes next."""
+        import numpy as np
+
+        bindings = _import_llama_cpp()
+        try:
+            self._llama.eval(tokens)
+        except (ValueError, RuntimeError) as exc:
+            raise GenerationFailed(f"llama.cpp could not go on: {exc}.") from exc
+        logits = bindings.llama_get_logits_ith(self._llama.ctx, -1)
+        return np.ctypeslib.as_array(logits, shape=(self._llama.n_vocab(),))
+
+    def _check_room(self, tokens: int, more: int) -> None:
+        if tokens + more > self.context_tokens:
+            raise GenerationFailed(
+                f"A prompt of {tokens} tokens leaves no room for {more} more "
+                f"in a context of {self.context_tokens}."
+            )
+
+    def _tokenize(self, rendered: str, *, special: bool = True) -> list[int]:
         # The template writes its own opening token where the model wants one.
-        return list(self._llama.tokenize(rendered.encode(), add_bos=False, special=True))
+        return list(self._llama.tokenize(rendered.encode(), add_bos=False, special=special))
 
     def _find_control_tokens(self, llama_cpp: Any) -> frozenset[str]:
         vocabulary = llama_cpp.llama_model_get_vocab(self._llama.model)
@@ -240,6 +312,15 @@ class _ShortlistGrammar:
         bindings.llama_sampler_apply(self._sampler, ctypes.byref(array))
         kept = [entry.id for entry in data if entry.logit == 0.0]
         return np.array(kept, dtype=np.int64)
+
+
+def _pick(tokens: Sequence[int], logits: Any, temperature: float, draw: random.Random) -> int:
+    """Return the likeliest of `tokens`, or draw one at a temperature above 0."""
+    if temperature == 0.0:
+        return max(tokens, key=lambda token: logits[token])
+    top = max(logits[token] for token in tokens)
+    weights = [math.exp((logits[token] - top) / temperature) for token in tokens]
+    return draw.choices(tokens, weights)[0]
 
 
 def is_installed() -> bool:

@@ -10,8 +10,8 @@ from askpapers.domain import Citation, Evidence, Paper, Sentence
 from askpapers.encoders.reader import Reader
 from askpapers.evidence import log_odds
 from askpapers.support import Judgement, SupportJudge
-from askpapers.support.compression import is_compression
 from askpapers.support.wording import find_names, normalise_name
+from askpapers.writing import Compression
 
 _STRAY_LOG_ODDS = 2.0
 _SAYS_LESS_LOG_ODDS = 1.5
@@ -35,7 +35,6 @@ def verify_draft(
     papers: Mapping[str, Paper],
     numbers: Mapping[str, int],
     judge: SupportJudge,
-    compressed: bool = False,
 ) -> Sentence | None:
     """Return the sentence with the shown sentences that support it, or None.
 
@@ -50,14 +49,12 @@ def verify_draft(
             read along with each sentence.
         numbers: source numbers by paper id.
         judge: decides.
-        compressed: the sentence must also leave words of one source sentence out and do nothing
-            else (`is_compression`), for models too small to be trusted with their own words.
     """
     if _stutters(draft.text):
         return None
     cited = [e for e in shown if e.paper_id in cited_ids]
     groups: list[tuple[Evidence, ...]] = [(e,) for e in cited]
-    if len(cited) > 1 and not compressed:
+    if len(cited) > 1:
         groups.append(tuple(cited))
     groups += [(e,) for e in shown if e.paper_id not in cited_ids]
     texts = [
@@ -68,9 +65,7 @@ def verify_draft(
     passed = [
         (judgement, group)
         for judgement, group, sources in zip(judged, groups, texts, strict=True)
-        if _passes(judgement)
-        and _names_stand(draft.text, sources)
-        and (not compressed or is_compression(draft.text, sources[0], sources[1]))
+        if _passes(judgement) and _names_stand(draft.text, sources)
     ]
     if not passed:
         return None
@@ -88,6 +83,32 @@ def verify_draft(
         verdict=judgement.verdict,
         support=judgement.support,
         evidence=citations,
+    )
+
+
+def prove(
+    written: Compression, paper: Paper, *, numbers: Mapping[str, int], judge: SupportJudge
+) -> Sentence | None:
+    """Return the sentence with the one it was made from as its proof, or None.
+
+    One of which nothing was left out is a quotation. Of another, nothing that it may say is new
+    (`compression`); the judge is asked all the same, so that every written sentence carries a
+    verdict, and a rule that errs is seen.
+    """
+    e = written.evidence
+    if written.text == e.quote:
+        return make_quotation(e, numbers)
+    (judgement,) = judge.judge([(written.text, [e.quote, paper.title])])
+    if not _passes(judgement):
+        return None
+    n = numbers[e.paper_id]
+    return Sentence(
+        text=written.text,
+        origin="written",
+        citations=(n,),
+        verdict=judgement.verdict,
+        support=judgement.support,
+        evidence=(Citation(n, e),),
     )
 
 

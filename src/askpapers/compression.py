@@ -1,0 +1,260 @@
+"""What may be left out of a sentence of an abstract without changing what it says.
+
+A small model that words an answer itself changes its meaning more often than any judge sees, so it
+is given a choice instead: a sentence becomes a sequence of parts, each with the texts that may
+stand there, and every way through them says nothing that the sentence does not say. Deleting
+material that the rest does not depend on is the safe half of sentence compression (Knight and
+Marcu 2002, section 2; Filippova and Altun 2013); conditions, restrictions, negations and anything
+that the question asks about are never on offer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from askpapers.support.wording import STOPWORDS, split_words
+
+_MIN_KEPT_WORDS = 6
+
+_OPENER = re.compile(
+    r"(?:(?:and|but|so|also|yet|here|further|furthermore|moreover|additionally|besides|notably"
+    r"|importantly|crucially|interestingly|remarkably|surprisingly|unfortunately|fortunately"
+    r"|specifically|concretely|finally|lastly|first|firstly|second|secondly|third|thirdly|next"
+    r"|then|overall|indeed|therefore|thus|hence|consequently|accordingly|however|nevertheless"
+    r"|nonetheless|instead|meanwhile|conversely|alternatively|(?:more|most) (?:specifically"
+    r"|precisely|importantly|concretely|notably|interestingly)|in (?:addition|particular|summary"
+    r"|conclusion|short|fact|essence|contrast|turn|response|this (?:paper|work|article|study|note"
+    r"|survey|report|thesis|regard|context))|for (?:example|instance)|as a (?:result|consequence)"
+    r"|on the (?:other|one) hand|by contrast|at the same time|to this end"
+    r"|to that end|to do so|to do this|with this in mind),\s+"
+    r"|in this (?:paper|work|article|study|note|survey|report)\s+(?=the authors\b))+",
+    re.IGNORECASE,
+)
+_LEAD = re.compile(
+    r"(?:while|although|though|whereas|despite|unlike|in contrast to"
+    r"|(?:in order )?to (?!the\b)[a-z]+"
+    r"|(?:motivated|inspired|driven) by) [^,;:]{8,160},\s+"
+    r"(?=(?:the authors|they|the|this|these|it|their|most|many|existing|current) )",
+    re.IGNORECASE,
+)
+_FRAME = re.compile(
+    r"(?:the authors (?:also |further |then )?(?:show|demonstrate|find|observe|report|note"
+    r"|discover|reveal|verify|confirm)"
+    r"|(?:their|the) (?:experiments|results|findings|analysis|evaluation|evaluations"
+    r"|experimental results) (?:show|shows|demonstrate|demonstrates|reveal|reveals|indicate"
+    r"|indicates|confirm|confirms)) that (?=[A-Za-z])",
+    re.IGNORECASE,
+)
+_ACRONYM = re.compile(r" \((?P<name>[A-Z][A-Za-z0-9]*[A-Z][A-Za-z0-9]*|[A-Z]{2,}s?)\)")
+_ASIDE = re.compile(
+    r" \((?:e\.g\.|i\.e\.|see |cf\.|[A-Z]\w+(?: et al\.| and \w+)?,? (?:19|20)\d\d)[^()$]{0,120}\)"
+)
+_TAIL = re.compile(
+    r", (?:(?:thus|thereby|hence|therefore|ultimately|consequently|significantly) )?"
+    r"(?:achieving|enabling|making|allowing|leading|outperforming|resulting|providing|reducing"
+    r"|improving|demonstrating|showing|highlighting|yielding|offering|ensuring|establishing"
+    r"|suggesting|indicating|opening|paving|including|surpassing|facilitating|eliminating"
+    r"|avoiding|reaching|delivering|revealing|underscoring|illustrating|opening"
+    r"|which|where|while|whereas|and (?:it|they|the authors|this)) [^,;:]+$"
+    r"|; (?!(?:otherwise|thus|therefore|hence)\b)[^;]+$"
+)
+# The items of a list of figures behind its first: ", 72% on CIFAR-100, and 92.7% on CIFAR-10".
+_FIGURES = re.compile(r"(?:, (?:and )?[~$]?\d[^,;:]*)+$")
+_RESTRICTS = re.compile(
+    r"\b(?:not?|never|only|unless|except|without|if|when|provided|given|assuming|but|resp)\b|n't",
+    re.IGNORECASE,
+)
+_FINITE = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|can|could|may|might|will|would|must|should|does|do"
+    r"|(?:the authors|they) (?:\w+ly )?[a-z]+"
+    r"|achieves?|outperforms?|improves?|reduces?|increases?|uses?|allows?|enables?|provides?"
+    r"|requires?|leads?|yields?|shows?|demonstrates?|proposes?|introduces?|presents?|consists?"
+    r"|combines?|learns?|obtains?|reach(?:es)?|takes?|makes?|gives?|becomes?|remains?|trains?"
+    r"|achieved|outperformed|improved|reduced|reached|obtained)\b",
+    re.IGNORECASE,
+)
+# What stands here for people in general, not for the authors.
+_COMMON = r"understanding|world|lives|life|society|brains?|daily|everyday|planet|universe|senses"
+_WE = re.compile(r"\b(?P<we>We|we)\b(?!')(?: (?:also|further|then|thus|therefore|hence)\b)?")
+_OURS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\bour knowledge\b"), "the authors' knowledge"),
+    (re.compile(r"\bOur (?=proposed\b)"), "The "),
+    (re.compile(r"\bour (?=proposed\b)"), "the "),
+    (re.compile(rf"\bOur (?!(?:{_COMMON})\b)"), "Their "),
+    (re.compile(rf"\bour (?!(?:{_COMMON})\b)"), "their "),
+    (re.compile(r"\bourselves\b"), "themselves"),
+    (re.compile(r"\bours\b"), "theirs"),
+    (re.compile(r"\bus\b(?! (?:humans|all)\b)"), "them"),
+)
+_CALLED = re.compile(r"[A-Z][\w.+-]*[A-Z0-9][\w.+-]*|[A-Z][a-z]+[\w+-]*")
+_THEIR_THING = re.compile(
+    r"\b(?P<head>[Tt]he proposed|[Tt]heir(?: proposed)?) (?P<thing>method|approach|algorithm"
+    r"|framework|technique)\b(?! (?:is called|called|named|of))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One place in a sentence and the texts that may stand there; one of them may be empty."""
+
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compressible:
+    """A sentence as parts. Every way through them is entailed by the sentence."""
+
+    parts: tuple[Part, ...]
+
+    def longest(self) -> str:
+        """Return the wording that leaves the least out."""
+        return "".join(max(part.choices, key=len) for part in self.parts)
+
+    def wordings(self) -> Iterable[str]:
+        """Yield every wording."""
+        for chosen in itertools.product(*(part.choices for part in self.parts)):
+            yield "".join(chosen)
+
+
+def find_compressions(sentence: str, *, question: str = "", title: str = "") -> Compressible:
+    """Return the ways to say a sentence with less, in the third person.
+
+    Args:
+        sentence: of an abstract, on one line.
+        question: nothing that it asks about is left out.
+        title: of the paper; where it opens with the name of a method and the sentence speaks of
+            "our method", the name may stand there.
+    """
+    told = sentence if "?" in sentence else _in_third_person(sentence)  # a question may ask anyone
+    opener = _OPENER.match(told)
+    text = told[opener.end() :] if opener else told
+    text = _capitalised(text, text).rstrip().removesuffix(".").rstrip()
+    asked = _content(question)
+    start, leads = _find_leads(text, asked)
+    ends = _find_ends(text, start, asked)
+    parts = [
+        Part(leads),
+        *_split_middle(text, start, ends[-1], asked, _find_name(title)),
+        Part(tuple(text[ends[-1] : end] for end in ends)),
+    ]
+    return Compressible(tuple(_merge(parts)))
+
+
+def _in_third_person(text: str) -> str:
+    """Let the text speak of its authors: "we" are "the authors", then "they"."""
+    seen = False
+
+    def name(match: re.Match[str]) -> str:
+        nonlocal seen
+        word = "they" if seen else "the authors"
+        seen = True
+        return word[0].upper() + word[1:] if match["we"] == "We" else word
+
+    text = _WE.sub(name, text)
+    for pattern, replacement in _OURS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _find_leads(text: str, asked: frozenset[str]) -> tuple[int, tuple[str, ...]]:
+    """Return where the fixed part begins, and the texts that may stand before it."""
+    offers = [0]
+    lead = _LEAD.match(text)
+    if (
+        lead
+        and not _RESTRICTS.search(lead[0])
+        and not _asks_for(asked, lead[0], text[lead.end() :])
+    ):
+        offers.append(lead.end())
+    frame = _FRAME.match(text, offers[-1])
+    if frame:
+        offers.append(frame.end())
+    if len(offers) == 1:
+        return 0, ("",)
+    start = offers[-1] + 1  # the letter that becomes a capital belongs to the choice
+    return start, tuple(_capitalised(text[offer:start], text[offer:]) for offer in offers)
+
+
+def _find_ends(text: str, start: int, asked: frozenset[str]) -> list[int]:
+    """Return where the sentence may end: behind all of it, then before each closing clause."""
+    ends = [len(text)]
+    while True:
+        figures = _FIGURES.search(text, start, ends[-1])
+        tail = _TAIL.search(text[: figures.start() if figures else ends[-1]], start)
+        if tail is None:
+            return ends
+        left_out, head = text[tail.start() : ends[-1]], text[: tail.start()]
+        if (
+            _RESTRICTS.search(left_out)
+            or len(head[start:].split()) < _MIN_KEPT_WORDS
+            or not _FINITE.search(head)
+            or head.count("$") % 2
+            or head.count("(") != head.count(")")
+            or _asks_for(asked, text[tail.start() :], head)
+        ):
+            return ends
+        ends.append(tail.start())
+
+
+def _split_middle(
+    text: str, start: int, end: int, asked: frozenset[str], name: str | None
+) -> list[Part]:
+    """Split what lies between at the brackets and the names that give a choice."""
+    places: list[tuple[int, int, tuple[str, ...]]] = []
+    for match in itertools.chain(_ACRONYM.finditer(text, start), _ASIDE.finditer(text, start)):
+        acronym = match.groupdict().get("name")
+        again = acronym is not None and len(re.findall(rf"\b{acronym}\b", text)) > 1
+        if match.end() <= end and not again and not _asks_for(asked, match[0], ""):
+            places.append((match.start(), match.end(), (match[0], "")))
+    if name is not None and name not in text:
+        thing = _THEIR_THING.search(text, start)
+        if thing and thing.end() <= end:
+            places.append((thing.start(), thing.end(), (thing[0], name)))
+    parts: list[Part] = []
+    position = start
+    for first, last, choices in sorted(places):
+        if first < position:
+            continue
+        parts += [Part((text[position:first],)), Part(choices)]
+        position = last
+    return [*parts, Part((text[position:end],))]
+
+
+def _merge(parts: Sequence[Part]) -> Iterable[Part]:
+    """Join neighbours that give no choice."""
+    for fixed, group in itertools.groupby(parts, key=lambda part: len(part.choices) == 1):
+        if not fixed:
+            yield from group
+            continue
+        joined = "".join(part.choices[0] for part in group)
+        if joined:
+            yield Part((joined,))
+
+
+def _find_name(title: str) -> str | None:
+    """Return the name a title opens with, as in "Mousetrap: Fooling Reasoning Models"."""
+    head, colon, _ = title.partition(": ")
+    return head if colon and _CALLED.fullmatch(head) else None
+
+
+def _capitalised(text: str, following: str) -> str:
+    """Begin with a capital, except where the first word is a term ("pH", "k-means")."""
+    first = following.split(" ", 1)[0]
+    plain = first.isalpha() and first.islower() and (len(first) > 1 or first == "a")
+    return text[:1].upper() + text[1:] if plain else text
+
+
+def _asks_for(asked: frozenset[str], left_out: str, kept: str) -> bool:
+    """Tell whether a word of the question stands in what would be left out and nowhere else."""
+    return bool(asked & _content(left_out) - _content(kept))
+
+
+def _content(text: str) -> frozenset[str]:
+    return frozenset(
+        word.stem
+        for word in split_words(text)
+        if word.lower not in STOPWORDS and len(word.lower) > 1
+    )
