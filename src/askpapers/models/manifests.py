@@ -78,7 +78,7 @@ class GeneratorTable(_Table):
     max_sentences: int = Field(default=4, ge=1, le=12)
     wording: Literal["compressed", "free"] = Field(
         default="free",
-        description="compressed: a sentence may only leave words of one source sentence out",
+        description="compressed: it only chooses what to leave out of the evidence",
     )
     adapter: str | None = Field(default=None, description="LoRA adapter (GGUF) beside the manifest")
     adapter_sha256: str | None = None
