@@ -109,6 +109,13 @@ def test_our_method_may_go_by_its_name():
     assert len(wordings(called, title="Mousetrap: Fooling Models")) == 1
 
 
+def test_the_wordings_of_a_sentence_full_of_brackets_are_bounded():
+    sentence = " and ".join(f"method {name} (AB{name})" for name in "CDEFGHIJKLMNOP")
+    found = wordings(f"{sentence} differ.")
+    assert 16 <= len(found) <= 48
+    assert f"{sentence} differ".capitalize() == found[0].capitalize()
+
+
 @given(st.text(max_size=200), st.text(max_size=60))
 def test_every_text_has_its_longest_wording(sentence, question):
     found = find_compressions(sentence, question=question)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from askpapers.support.wording import STOPWORDS, split_words
 
 _MIN_KEPT_WORDS = 6
+_MAX_WORDINGS = 48
 
 _OPENER = re.compile(
     r"(?:(?:and|but|so|also|yet|here|further|furthermore|moreover|additionally|besides|notably"
@@ -140,7 +141,7 @@ def find_compressions(sentence: str, *, question: str = "", title: str = "") -> 
         *_split_middle(text, start, ends[-1], asked, _find_name(title)),
         Part(tuple(text[ends[-1] : end] for end in ends)),
     ]
-    return Compressible(tuple(_merge(parts)))
+    return Compressible(tuple(_merge(_bound(parts))))
 
 
 def _in_third_person(text: str) -> str:
@@ -223,7 +224,18 @@ def _split_middle(
     return [*parts, Part((text[position:end],))]
 
 
-def _merge(parts: Sequence[Part]) -> Iterable[Part]:
+def _bound(parts: Sequence[Part]) -> Iterable[Part]:
+    """Take choices away from where there would be too many wordings."""
+    count = 1
+    for part in parts:
+        count *= len(part.choices)
+        if count > _MAX_WORDINGS:
+            count //= len(part.choices)
+            part = Part((max(part.choices, key=len),))
+        yield part
+
+
+def _merge(parts: Iterable[Part]) -> Iterable[Part]:
     """Join neighbours that give no choice."""
     for fixed, group in itertools.groupby(parts, key=lambda part: len(part.choices) == 1):
         if not fixed:
