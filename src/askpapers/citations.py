@@ -88,15 +88,15 @@ def read_drafts(text: str) -> list[Draft]:
     """
     drafts = []
     for match in _SENTENCE.finditer(text):
-        body = _capitalised(_VERDICT.sub("", match["text"]).strip())
+        body = capitalise(_VERDICT.sub("", match["text"]).strip())
         numbers = tuple(dict.fromkeys(int(n) for n in re.findall(r"\d+", match["marks"])))
         if body:
             drafts.append(Draft(text=f"{body}.", numbers=numbers))
     return drafts
 
 
-def _capitalised(text: str) -> str:
-    """Begin with a capital, except where the first word is a term ("pH", "k-means")."""
+def capitalise(text: str) -> str:
+    """Return a sentence that begins with a capital, except where the first word is a term ("pH", "k-means")."""
     if not text:
         return text
     first = text.split(" ", 1)[0]

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from askpapers.citations import capitalise
 from askpapers.support.wording import STOPWORDS, split_words
 
 _MIN_KEPT_WORDS = 6
@@ -132,7 +133,7 @@ def find_compressions(sentence: str, *, question: str = "", title: str = "") -> 
     told = sentence if "?" in sentence else _in_third_person(sentence)  # a question may ask anyone
     opener = _OPENER.match(told)
     text = told[opener.end() :] if opener else told
-    text = _capitalised(text, text).rstrip().removesuffix(".").rstrip()
+    text = capitalise(text).rstrip().removesuffix(".").rstrip()
     asked = _content(question)
     start, leads = _find_leads(text, asked)
     ends = _find_ends(text, start, asked)
@@ -176,7 +177,7 @@ def _find_leads(text: str, asked: frozenset[str]) -> tuple[int, tuple[str, ...]]
     if len(offers) == 1:
         return 0, ("",)
     start = offers[-1] + 1  # the letter that becomes a capital belongs to the choice
-    return start, tuple(_capitalised(text[offer:start], text[offer:]) for offer in offers)
+    return start, tuple(capitalise(text[offer:])[: start - offer] for offer in offers)
 
 
 def _find_ends(text: str, start: int, asked: frozenset[str]) -> list[int]:
@@ -250,13 +251,6 @@ def _find_name(title: str) -> str | None:
     """Return the name a title opens with, as in "Mousetrap: Fooling Reasoning Models"."""
     head, colon, _ = title.partition(": ")
     return head if colon and _CALLED.fullmatch(head) else None
-
-
-def _capitalised(text: str, following: str) -> str:
-    """Begin with a capital, except where the first word is a term ("pH", "k-means")."""
-    first = following.split(" ", 1)[0]
-    plain = first.isalpha() and first.islower() and (len(first) > 1 or first == "a")
-    return text[:1].upper() + text[1:] if plain else text
 
 
 def _asks_for(asked: frozenset[str], left_out: str, kept: str) -> bool:
