@@ -96,7 +96,7 @@ def read_drafts(text: str) -> list[Draft]:
 
 
 def capitalise(text: str) -> str:
-    """Return a sentence that begins with a capital, except where the first word is a term ("pH", "k-means")."""
+    """Return a sentence with a capital first, unless its first word is a term ("pH", "k-means")."""
     if not text:
         return text
     first = text.split(" ", 1)[0]
