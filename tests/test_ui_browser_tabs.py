@@ -85,12 +85,6 @@ def rows_of(browser):
     }
 
 
-def choose(browser, label, text):
-    """Choose in one of Gradio's lists as a person does."""
-    browser.click(f"#ap-evals-tools input[aria-label='{label}']")
-    browser.click("#ap-evals-tools ul[role=listbox] li", text=text)
-
-
 def test_two_runs_are_compared_with_intervals_and_the_cases_that_flipped(browser, runs):
     sound, worse = (run.rpartition("-")[2] for run in runs)
     browser.choose_tab("Evals")
@@ -99,7 +93,7 @@ def test_two_runs_are_compared_with_intervals_and_the_cases_that_flipped(browser
     assert "–" in of_one["key_fact_recall"][1]
     box = browser.wait("#ap-evals-tools input[aria-label='Run']")
     assert worse in box.get_attribute("value")
-    choose(browser, "Compare with an earlier run", sound)
+    browser.choose("Compare with an earlier run", sound)
     browser.wait("#ap-run h3", text="two runs")
     facts = browser.wait("#ap-run .ap-facts").text
     assert "13 shared cases" in facts
@@ -132,7 +126,7 @@ def test_two_runs_are_compared_with_intervals_and_the_cases_that_flipped(browser
     finally:
         browser.driver.switch_to.default_content()
     assert browser.run("return window.hacked") is None
-    choose(browser, "Compare with an earlier run", "none")
+    browser.choose("Compare with an earlier run", "none")
     browser.wait_until("!document.querySelector('#ap-run h3').innerText.includes('two runs')")
     assert rows_of(browser) == of_one
 
@@ -162,3 +156,8 @@ def test_the_map_is_used_by_keyboard(browser):
     browser.wait_until("document.activeElement.matches('#ap-question textarea')")
     assert last in browser.wait("#ap-filters").text
     browser.press(Keys.TAB)
+
+
+def test_no_request_left_this_machine(window, page):
+    """Last in the file: frames with reports were shown above."""
+    assert window.find_outside_requests(page) == []
