@@ -157,6 +157,12 @@ class Browser:
         self.click("ul[role=listbox] li", text=text)
 
     def point_at(self, element):
+        """Bring an element into view, let the scrolling end, and move the pointer onto it."""
+        self.driver.execute_async_script(
+            "arguments[0].scrollIntoView({block: 'center'});"
+            "requestAnimationFrame(() => requestAnimationFrame(arguments[1]))",
+            element,
+        )
         webdriver.ActionChains(self.driver).move_to_element(element).perform()
 
     def choose_tab(self, name):

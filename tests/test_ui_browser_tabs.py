@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from askpapers.evals import run_suite
@@ -76,13 +75,12 @@ def browser(window, page):
 
 
 def rows_of(browser):
-    """The table of metrics: name to cells."""
-    return {
-        row.find_element(By.CSS_SELECTOR, "th").text: [
-            cell.text for cell in row.find_elements(By.CSS_SELECTOR, "td")
-        ]
-        for row in browser.all("#ap-run .ap-table tbody tr")
-    }
+    """The metrics that are seen: name to cells."""
+    return browser.run(
+        "return Object.fromEntries([...document.querySelectorAll('#ap-run .ap-table tbody tr')]"
+        ".filter(row => row.checkVisibility()).map(row => [row.querySelector('th').innerText,"
+        " [...row.querySelectorAll('td')].map(cell => cell.innerText)]))"
+    )
 
 
 def test_two_runs_are_compared_with_intervals_and_the_cases_that_flipped(browser, runs):

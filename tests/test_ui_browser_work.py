@@ -163,6 +163,7 @@ def test_the_evidence_and_the_question_stay_in_view_beside_a_long_conversation(b
     browser.all("#turn-3 .ap-chip")[-1].click()
     assert browser.texts("mark.ap-hit")
     assert browser.run("return window.scrollY") == where  # only the evidence moved
+    assert not browser.texts("#ap-back")  # the chip is in sight
 
 
 def test_on_a_phone_a_citation_leads_to_the_evidence_and_back(browser):
@@ -208,7 +209,6 @@ def test_papers_are_sorted_filtered_and_found_on_the_map(browser):
     assert [dot.get_attribute("aria-label") for dot in high] == [f"{cited} (in the answer)"]
     assert browser.all(".ap-legend li")
     dot = browser.wait("svg.ap-map [data-paper=cache]")
-    browser.run("arguments[0].scrollIntoView({block: 'center'})", dot)
     browser.point_at(dot)
     assert browser.wait("#ap-preview").text.startswith("KVSqueeze")
     dot.click()

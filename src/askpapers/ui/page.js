@@ -91,17 +91,25 @@
     const focusable = target.matches("details") ? target.querySelector("summary") : target;
     focusable.focus({ preventScroll: true });
     origin = from;
-    $("ap-back")?.removeAttribute("hidden");
+    offerReturn();
+  }
+
+  // A region that was drawn again has another element for the same chip.
+  const chipOf = (one) =>
+    one.isConnected ? one : document.querySelector(`[data-goto="${CSS.escape(one.dataset.goto)}"]`);
+
+  // The way back is offered while the chip that was followed is out of sight.
+  function offerReturn() {
+    const at = origin && chipOf(origin)?.getBoundingClientRect();
+    const isAway = at && at.height > 0 && (at.bottom < 0 || at.top > window.innerHeight);
+    $("ap-back")?.toggleAttribute("hidden", !isAway);
   }
 
   function goBack() {
-    $("ap-back")?.setAttribute("hidden", "");
-    hidePreview();
-    if (!origin) return;
-    const chip = origin.isConnected
-      ? origin
-      : document.querySelector(`[data-goto="${CSS.escape(origin.dataset.goto)}"]`);
+    const chip = origin && chipOf(origin);
     origin = null;
+    offerReturn();
+    hidePreview();
     if (!chip) return;
     chip.focus({ preventScroll: true });
     chip.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
@@ -220,7 +228,11 @@
       else hidePreview();
     });
   }
-  window.addEventListener("scroll", hidePreview, { capture: true, passive: true });
+  const onScroll = () => {
+    hidePreview();
+    offerReturn();
+  };
+  window.addEventListener("scroll", onScroll, { capture: true, passive: true });
 
   // A region that is drawn again takes the focus with it: give it back to the same chip.
   let focused = null;
@@ -235,7 +247,11 @@
   }
   function follow() {
     const live = document.querySelector(".ap-live[aria-busy=true]");
-    if (live && !answering) leads = false;
+    if (live && !answering) {
+      leads = false;
+      origin = null;
+      offerReturn();
+    }
     const turns = document.querySelectorAll("#ap-talk .ap-turn");
     const shown = live || (answering && turns[turns.length - 1]);
     if (shown && !leads && shown.offsetHeight < window.innerHeight - 200) shown.scrollIntoView({ block: "nearest" });
