@@ -7,6 +7,7 @@ written, not the program; Ctrl-D or /quit ends it.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ from askpapers.errors import AskPapersError, UsageError
 if TYPE_CHECKING:
     from askpapers.app import App
 
+# Complete sentences end in their marks; what follows them is still being written.
+_COMPLETE = re.compile(r"^.*\]\.(?:\s+|$)", re.DOTALL)
 _HELP = """\
 /sources         the sources of the last answer, with the supporting sentences
 /open N          the whole abstract of source N
@@ -95,7 +98,7 @@ class Chat:
                         self._write(wrap(f"(searched: {event.result.query.search_query})"))
                     show("Reading …")
                 elif isinstance(event, Drafted):
-                    show(event.text.rpartition("]. ")[2])
+                    show(_COMPLETE.sub("", event.text))
                 elif isinstance(event, Settled):
                     show("")
                     self._write(render_written(event.sentence))
