@@ -22,6 +22,8 @@ _REFERENCES = re.compile(
     r"|\bthe (?:paper|method|model|approach|work|framework|algorithm|authors)\b",
     re.IGNORECASE,
 )
+_PRONOUNS = frozenset(["it", "its", "they", "them", "their"])
+_CLAUSE = re.compile(r"\b(?:and|or|but|when|if|because|while)\b|[,;:]", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_][\w\-+/.]*")
 _STOPWORDS = frozenset(
     """
@@ -82,11 +84,19 @@ def rewrite_follow_up(question: str, previous: Answer) -> str:
 
 
 def _find_reference(body: str) -> re.Match[str] | None:
-    """Find a word that refers back; "this" before a noun of its own does not count."""
+    """Find a word that refers back.
+
+    "This" before a noun of its own does not count, nor does a pronoun for what an earlier clause
+    of the same question names ("What is RITA and what does it improve?").
+    """
     for match in _REFERENCES.finditer(body):
         word = match[0].lower()
         if word in ("this", "these", "those", "that") and body[match.end() :].strip(" ?.!"):
             continue
+        if word in _PRONOUNS:
+            clauses = list(_CLAUSE.finditer(body, 0, match.start()))
+            if clauses and _names_something(body[: clauses[-1].start()]):
+                continue
         return match
     return None
 
