@@ -33,6 +33,7 @@ RITA = made_answer("What is group attention in RITA?", "RITA: Group Attention is
         ("and the memory cost?", "the memory cost — RITA?"),
         ("Which datasets?", "Which datasets — RITA?"),
         ("What about the paper's speed?", "RITA's speed?"),
+        ("and for GANs, what happens beyond it?", "for GANs, what happens beyond RITA?"),
         ("Is there BERT in it?", "Is there BERT in RITA?"),
         ("When it is trained, does it need labels?", "When RITA is trained, does it need labels?"),
     ],

@@ -67,7 +67,7 @@ def rewrite_follow_up(question: str, previous: Answer) -> str:
     """
     body = _OPENINGS.sub("", question.strip())
     opened = body != question.strip()
-    reference = _find_reference(body)
+    reference = _find_reference(body, may_name=not opened)
     if not (opened or reference or len(_content_words(body)) <= _SHORT_QUESTION_WORDS):
         return question
     topic = _topic_of(previous)
@@ -83,17 +83,20 @@ def rewrite_follow_up(question: str, previous: Answer) -> str:
     return f"{body.rstrip(' ?.!')} — {topic}?"
 
 
-def _find_reference(body: str) -> re.Match[str] | None:
-    """Find a word that refers back.
+def _find_reference(body: str, *, may_name: bool) -> re.Match[str] | None:
+    """Find a word that refers back; "this" before a noun of its own does not count.
 
-    "This" before a noun of its own does not count, nor does a pronoun for what an earlier clause
-    of the same question names ("What is RITA and what does it improve?").
+    Args:
+        body: the question without its opening.
+        may_name: nor does a pronoun for what an earlier clause of the same question names ("What
+            is RITA and what does it improve?"); not so where it opens like a follow-up ("and for
+            GANs, what happens beyond it?").
     """
     for match in _REFERENCES.finditer(body):
         word = match[0].lower()
         if word in ("this", "these", "those", "that") and body[match.end() :].strip(" ?.!"):
             continue
-        if word in _PRONOUNS:
+        if may_name and word in _PRONOUNS:
             clauses = list(_CLAUSE.finditer(body, 0, match.start()))
             if clauses and _names_something(body[: clauses[-1].start()]):
                 continue
