@@ -151,6 +151,20 @@ class Browser:
         element.click()
         return element
 
+    def choose(self, label, text):
+        """Choose in one of Gradio's lists."""
+        self.click(f"input[aria-label='{label}']")
+        self.click("ul[role=listbox] li", text=text)
+
+    def point_at(self, element):
+        """Bring an element into view, let the scrolling end, and move the pointer onto it."""
+        self.driver.execute_async_script(
+            "arguments[0].scrollIntoView({block: 'center'});"
+            "requestAnimationFrame(() => requestAnimationFrame(arguments[1]))",
+            element,
+        )
+        webdriver.ActionChains(self.driver).move_to_element(element).perform()
+
     def choose_tab(self, name):
         self.run("window.scrollTo(0, 0)")
         self.click("button[role=tab]", text=name)
@@ -188,6 +202,17 @@ class Browser:
                 if not address.startswith(("chrome://", "chrome-extension://", "devtools://")):
                     self.requests.append((parameters.get("documentURL", ""), address))
         return self.requests
+
+    def find_outside_requests(self, page):
+        """What the page at this address asked for and is not of this page; fails if nothing."""
+        of_page = [
+            address
+            for document, address in self.read_requests()
+            if document.startswith((page, "about:"))  # a frame's own text has no address
+        ]
+        assert len(of_page) > 20
+        own = (page, page.replace("http", "ws", 1), "data:", "about:", f"blob:{page}")
+        return [address for address in of_page if not address.startswith(own)]
 
     def find_violations(self):
         """What axe-core calls serious or critical: (rule, first element, how many)."""

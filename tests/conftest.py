@@ -39,9 +39,9 @@ def _home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("ASKPAPERS_HOME", str(tmp_path_factory.mktemp("home")))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def window():
-    """A real browser; its tests fail where there is none."""
+    """One real browser for all tests; they fail where there is none."""
     from browser import CHROMIUM, INSTALL, Browser
 
     assert CHROMIUM, f"these tests need a browser: {INSTALL}"

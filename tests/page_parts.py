@@ -73,6 +73,7 @@ class CopyingGenerator(ScriptedGenerator):
         super().__init__()
         self.running = 0
         self.most_running = 0
+        self.ended = 0
         self._lock = threading.Lock()
 
     def write(self, rendered, *, grammar, sampling):
@@ -91,6 +92,7 @@ class CopyingGenerator(ScriptedGenerator):
                 for word in re.findall(r"\S+\s*", text + " "):
                     time.sleep(pause)
                     yield word
+            self.ended += 1
         finally:
             with self._lock:
                 self.running -= 1

@@ -33,6 +33,9 @@ RITA = made_answer("What is group attention in RITA?", "RITA: Group Attention is
         ("and the memory cost?", "the memory cost — RITA?"),
         ("Which datasets?", "Which datasets — RITA?"),
         ("What about the paper's speed?", "RITA's speed?"),
+        ("and for GANs, what happens beyond it?", "for GANs, what happens beyond RITA?"),
+        ("Is there BERT in it?", "Is there BERT in RITA?"),
+        ("When it is trained, does it need labels?", "When RITA is trained, does it need labels?"),
     ],
 )
 def test_a_follow_up_is_completed(question, rewritten):
@@ -45,6 +48,8 @@ def test_a_follow_up_is_completed(question, rewritten):
         "Which papers study quantization of large language models on phones?",
         "What is LoRA?",
         "How does RITA scale?",
+        "What is E-BATCH and what does it improve?",
+        "Is BERT slower when its inputs are long?",
     ],
 )
 def test_a_question_of_its_own_is_left_alone(question):

@@ -1,16 +1,19 @@
 """The page in a real browser, over a real index; only the models are stand-ins."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+import askpapers
 from browser import serving
 from page_parts import HOSTILE, CopyingGenerator, make_program, write_corpus
 
@@ -48,11 +51,17 @@ def marked(browser):
 
 
 def test_evidence_comes_first_and_a_chip_marks_the_sentence_it_cites(browser):
+    place = "return document.querySelector('#ap-composer').getBoundingClientRect().top"
+    at_first = browser.run(place)
     browser.ask("slowly: " + MEMORY)
     browser.wait(".ap-proof mark.ap-read")
     assert not browser.all("#turn-1")
-    assert "Writing" in browser.wait("#ap-status").text
+    draft = browser.wait(".ap-draft", text=" ").text
+    browser.wait_until(f"document.querySelector('.ap-draft').innerText.length > {len(draft)}")
+    assert "Writing" in browser.wait(".ap-doing").text
+    assert browser.run(place) == at_first  # nothing jumps while it is written
     browser.wait("#turn-1 .ap-chip")
+    assert browser.run(place) == at_first
     for chip in browser.all("#turn-1 .ap-chip")[:2]:
         quote = chip.get_attribute("data-quote")
         chip.click()
@@ -92,14 +101,12 @@ def test_everything_works_by_keyboard(browser):
 def test_stop_stops_at_once_and_frees_the_model(browser, generator):
     browser.ask("slowly: " + MEMORY)
     browser.wait(".ap-draft", text=" ")
-    before = generator.closed
-    started = time.monotonic()
+    ended = generator.ended
     browser.click("#ap-stop")
     browser.wait(".ap-stopped", text="Stopped")
-    assert time.monotonic() - started < 3
-    time.sleep(0.6)
-    assert generator.running == 0
-    assert generator.closed == before + 1
+    while generator.running:
+        time.sleep(0.05)
+    assert generator.ended == ended  # it was given back before its text was written
     browser.click(".ap-live [data-action=edit]")
     browser.wait_until("document.querySelector('#ap-question textarea').value.includes('memory')")
     browser.ask_and_wait(MEMORY, 1)
@@ -127,12 +134,11 @@ def test_a_follow_up_keeps_numbers_and_anchors_stay_unique(browser):
 
 def test_reload_restores_the_conversation_exactly(browser):
     browser.ask_and_wait(MEMORY, 1)
-    before = browser.run("return document.querySelector('#ap-talk').innerText")
-    proof = browser.run("return document.querySelector('#ap-proof').innerText")
+    before, proof = browser.texts(".ap-turn"), browser.texts(".ap-proof")
     browser.driver.refresh()
     browser.wait("#turn-1", text=MEMORY)
-    assert browser.run("return document.querySelector('#ap-talk').innerText") == before
-    assert browser.run("return document.querySelector('#ap-proof').innerText") == proof
+    assert browser.texts(".ap-turn") == before
+    assert browser.texts(".ap-proof") == proof
 
 
 def test_filters_and_abstaining(browser):
@@ -200,20 +206,6 @@ def test_two_sessions_at_once_wait_for_one_model_and_do_not_mix(browser, page, g
     assert "GPU hours does" not in browser.text()
     assert "slowly" not in mine
     assert generator.most_running == 1
-
-
-def test_a_conversation_is_exported(browser, tmp_path):
-    browser.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
-    browser.ask_and_wait(MEMORY, 1)
-    browser.click("#ap-export")
-    target = tmp_path / "conversation.md"
-    for _ in range(200):
-        if target.exists() and target.read_text("utf-8"):
-            break
-        time.sleep(0.05)
-    text = target.read_text("utf-8")
-    assert f"## {MEMORY}" in text
-    assert "> " in text
 
 
 DROP = """
@@ -293,22 +285,22 @@ def test_no_request_left_this_machine(window, page):
     """Last in the file: it looks at everything that the tests above made the browser ask for."""
     window.open(page)
     time.sleep(1)
-    of_page = [address for document, address in window.read_requests() if page in document]
-    assert len(of_page) > 20
-    outside = [a for a in of_page if not a.startswith((page, "data:", f"blob:{page}"))]
-    assert outside == []
+    assert window.find_outside_requests(page) == []
 
 
 def test_the_command_answers_at_once_and_ends_with_one_error_when_it_may_not(tmp_path):
     command = [sys.executable, "-m", "askpapers", "ui"]
-    environment = {"ASKPAPERS_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
+    environment = {
+        "ASKPAPERS_HOME": str(tmp_path),
+        "HF_HUB_OFFLINE": "1",
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(Path(askpapers.__file__).parents[1]),
+    }
     refused = subprocess.run(
         [*command, "--host", "0.0.0.0"], capture_output=True, text=True, env=environment
     )
     assert refused.returncode == 2
     assert "--auth" in refused.stderr
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -318,7 +310,6 @@ def test_the_command_answers_at_once_and_ends_with_one_error_when_it_may_not(tmp
         )
         assert busy.returncode == 2
         assert f"askpapers ui --port {port + 1}" in busy.stderr
-    started = time.monotonic()
     process = subprocess.Popen(
         [*command, "--port", str(port)], stderr=subprocess.PIPE, text=True, env=environment
     )
@@ -326,8 +317,8 @@ def test_the_command_answers_at_once_and_ends_with_one_error_when_it_may_not(tmp
         assert f"http://127.0.0.1:{port}" in process.stderr.readline()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
             assert answer.status == 200
-        # 3 s on an idle machine; the tests share two cores with others.
-        assert time.monotonic() - started < 9
+            # It answered before the page's library was loaded, which takes seconds.
+            assert answer.headers["x-askpapers-waiting"] == "1"
     finally:
         process.terminate()
         process.wait(20)

@@ -1,10 +1,8 @@
 """The page's first minute in a real browser: no index yet, its building seen, then usable."""
 
-import time
-
 import pytest
 
-from browser import CHROMIUM, INSTALL, Browser, serving
+from browser import serving
 from page_parts import PAPERS, SteppedEmbedder, make_program, write_corpus
 
 pytestmark = pytest.mark.real
@@ -14,11 +12,10 @@ COUNT = 300
 
 
 @pytest.fixture
-def browser():
-    assert CHROMIUM, f"these tests need a browser: {INSTALL}"
-    window = Browser()
-    yield window
-    window.close()
+def browser(window):
+    window.resize(1440, 900)
+    window.paint("light")
+    return window
 
 
 def write_many(folder):
@@ -42,9 +39,7 @@ def test_without_an_index_the_page_is_there_shows_its_building_and_becomes_usabl
     program = make_program(tmp_path, corpus=write_many(tmp_path / "many"), embedder=embedder)
     with serving(program, is_loaded=False) as (url, _):
         try:
-            started = time.monotonic()
             browser.open(url)
-            assert time.monotonic() - started < 10
             browser.wait(".ap-loading progress")
             embedder.allowed.release()
             browser.wait(".ap-loading", text=f"of {COUNT} papers")

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from askpapers.evals import run_suite
@@ -76,19 +75,12 @@ def browser(window, page):
 
 
 def rows_of(browser):
-    """The table of metrics: name to cells."""
-    return {
-        row.find_element(By.CSS_SELECTOR, "th").text: [
-            cell.text for cell in row.find_elements(By.CSS_SELECTOR, "td")
-        ]
-        for row in browser.all("#ap-run .ap-table tbody tr")
-    }
-
-
-def choose(browser, label, text):
-    """Choose in one of Gradio's lists as a person does."""
-    browser.click(f"#ap-evals-tools input[aria-label='{label}']")
-    browser.click("#ap-evals-tools ul[role=listbox] li", text=text)
+    """The metrics that are seen: name to cells."""
+    return browser.run(
+        "return Object.fromEntries([...document.querySelectorAll('#ap-run .ap-table tbody tr')]"
+        ".filter(row => row.checkVisibility()).map(row => [row.querySelector('th').innerText,"
+        " [...row.querySelectorAll('td')].map(cell => cell.innerText)]))"
+    )
 
 
 def test_two_runs_are_compared_with_intervals_and_the_cases_that_flipped(browser, runs):
@@ -99,7 +91,7 @@ def test_two_runs_are_compared_with_intervals_and_the_cases_that_flipped(browser
     assert "–" in of_one["key_fact_recall"][1]
     box = browser.wait("#ap-evals-tools input[aria-label='Run']")
     assert worse in box.get_attribute("value")
-    choose(browser, "Compare with an earlier run", sound)
+    browser.choose("Compare with an earlier run", sound)
     browser.wait("#ap-run h3", text="two runs")
     facts = browser.wait("#ap-run .ap-facts").text
     assert "13 shared cases" in facts
@@ -132,7 +124,7 @@ def test_two_runs_are_compared_with_intervals_and_the_cases_that_flipped(browser
     finally:
         browser.driver.switch_to.default_content()
     assert browser.run("return window.hacked") is None
-    choose(browser, "Compare with an earlier run", "none")
+    browser.choose("Compare with an earlier run", "none")
     browser.wait_until("!document.querySelector('#ap-run h3').innerText.includes('two runs')")
     assert rows_of(browser) == of_one
 
@@ -162,3 +154,8 @@ def test_the_map_is_used_by_keyboard(browser):
     browser.wait_until("document.activeElement.matches('#ap-question textarea')")
     assert last in browser.wait("#ap-filters").text
     browser.press(Keys.TAB)
+
+
+def test_no_request_left_this_machine(window, page):
+    """Last in the file: frames with reports were shown above."""
+    assert window.find_outside_requests(page) == []

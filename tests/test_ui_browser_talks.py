@@ -29,10 +29,7 @@ def browser(window, page):
 
 
 def shown(browser):
-    return [
-        browser.run(f"return document.querySelector('{region}').innerText")
-        for region in ("#ap-talk", "#ap-proof")
-    ]
+    return browser.texts(".ap-turn") + browser.texts(".ap-proof")
 
 
 def start_anew(browser):

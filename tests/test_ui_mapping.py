@@ -1,9 +1,12 @@
 """The map of papers."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from askpapers.ui.mapping import group, make_map, name_groups, project, render_map
+from askpapers.ui.mapping import PaperMap, group, make_map, name_groups, project, render_map
 from fakes import made_paper
 
 
@@ -46,3 +49,30 @@ def test_the_map_is_one_stop_for_the_keyboard_at_the_answers_paper():
     assert html.count('tabindex="0"') == 1
     assert html.count('tabindex="-1"') == 4
     assert 'tabindex="0" aria-label="Title 3 (in the answer)"' in html
+
+
+def test_names_stand_among_their_papers_and_never_over_one_another():
+    # Every cluster has its middle in the same place and most of its papers elsewhere.
+    rng = np.random.default_rng(0)
+    corners = np.array([[0.1, 0.1], [0.1, 0.9], [0.9, 0.1], [0.9, 0.9]])
+    points, clusters = [], []
+    for cluster, corner in enumerate(corners):
+        points += [corner + 0.02 * rng.normal(size=2) for _ in range(9)]
+        points += [[0.5, 0.5] for _ in range(3)]
+        clusters += [cluster] * 12
+    count = len(points)
+    labels = ("kernels, size", "networks, deep", "language, llms", "convergence, rate")
+    chart = PaperMap(
+        tuple(f"p{i}" for i in range(count)),
+        ("Title",) * count,
+        np.clip(np.array(points), 0, 1),
+        np.array(clusters),
+        labels,
+    )
+    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)">(\w+)</text>', render_map(chart))
+    places = {word: (float(x) / 900, float(y) / 560) for x, y, word in found}
+    assert set(places) == {label.split(",")[0] for label in labels}
+    for label, corner in zip(labels, corners, strict=True):
+        assert np.abs(np.array(places[label.split(",")[0]]) - corner).max() < 0.2
+    at_one_place = replace(chart, points=np.full((count, 2), 0.5))
+    assert render_map(at_one_place).count("<text") == 1

@@ -7,6 +7,8 @@ written, not the program; Ctrl-D or /quit ends it.
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,14 +25,17 @@ from askpapers.errors import AskPapersError, UsageError
 if TYPE_CHECKING:
     from askpapers.app import App
 
+# Complete sentences end in their marks; what follows them is still being written.
+_COMPLETE = re.compile(r"^.*\]\.(?:\s+|$)", re.DOTALL)
 _HELP = """\
 /sources         the sources of the last answer, with the supporting sentences
 /open N          the whole abstract of source N
-/filter ...      since=2023 until=2024-06 paper=ID; /filter alone removes all filters
+/filter ...      since=2023 until=2024-06 paper=ID file=NAME; /filter alone removes all filters
 /model NAME      change the writing model; /model quotes for quotations alone
 /export FILE     write the conversation (.md or .json)
 /new             begin a new conversation
-/help  /quit"""
+/help            this list
+/quit            end; so does Ctrl-D"""
 
 
 class Chat:
@@ -76,6 +81,8 @@ class Chat:
 
     def _ask(self, question: str) -> None:
         live = sys.stdout.isatty()
+        show = _show_draft if live else _show_nothing
+        show("Searching …")
         events: Iterator[object] = self._program.stream(
             question,
             conversation=self._talk,
@@ -85,20 +92,27 @@ class Chat:
         )
         try:
             for event in events:
-                if isinstance(event, Found) and event.result.query.search_query != question:
-                    self._write(wrap(f"(searched: {event.result.query.search_query})"))
-                elif isinstance(event, Drafted) and live:
-                    tail = event.text.rpartition("]. ")[2]
-                    print(f"\r\033[K\033[2m{tail[-100:]}\033[0m", end="", flush=True)
+                if isinstance(event, Found):
+                    show("")
+                    if event.result.query.search_query != question:
+                        self._write(wrap(f"(searched: {event.result.query.search_query})"))
+                    show("Reading …")
+                elif isinstance(event, Drafted):
+                    show(_COMPLETE.sub("", event.text))
                 elif isinstance(event, Settled):
-                    self._write(("\r\033[K" if live else "") + render_written(event.sentence))
+                    show("")
+                    self._write(render_written(event.sentence))
                 elif isinstance(event, Finished):
+                    show("")
                     self._finish(event.answer)
         except KeyboardInterrupt:
             close = getattr(events, "close", None)
             if close:
                 close()
-            self._write("\n(stopped)")
+            show("")
+            self._write("(stopped)")
+        finally:
+            show("")
 
     def _finish(self, answer: Answer) -> None:
         if answer.status == "abstained":
@@ -120,18 +134,19 @@ class Chat:
         self._write(wrap(paper.abstract))
 
     def _filter(self, rest: str) -> None:
-        values: dict[str, list[str]] = {"since": [], "until": [], "paper": []}
+        values: dict[str, list[str]] = {"since": [], "until": [], "paper": [], "file": []}
         for part in rest.split():
             name, _, value = part.partition("=")
             if name not in values or not value:
                 raise UsageError(
-                    f"A filter is since=, until= or paper=, not {part!r}.", hint="/help"
+                    f"A filter is since=, until=, paper= or file=, not {part!r}.", hint="/help"
                 )
             values[name].append(value)
         self._filters = self._program.check_filters(
             since=next(iter(values["since"]), None),
             until=next(iter(values["until"]), None),
             paper_ids=tuple(values["paper"]),
+            files=tuple(values["file"]),
         )
         self._write("Filters: " + (rest or "none"))
 
@@ -139,10 +154,11 @@ class Chat:
         if not rest:
             self._write("quotations" if self._quotes else self._program.model_name(self._model))
             return
-        self._quotes = rest == "quotes"
-        if not self._quotes:
+        if rest != "quotes":
             self._program.writer(rest)
             self._model = rest
+        self._quotes = rest == "quotes"
+        self._write("Answers are " + ("quotations." if self._quotes else f"written by {rest}."))
 
     def _export(self, rest: str) -> None:
         path = Path(rest).expanduser()
@@ -167,6 +183,17 @@ class Chat:
         self._write("A new conversation.")
 
 
+def _show_draft(text: str) -> None:
+    """Replace the line under the cursor by the end of a text, dimmed; it never wraps."""
+    tail = text[-(shutil.get_terminal_size((88, 24)).columns - 1) :]
+    shown = f"\033[2m{tail}\033[0m" if tail else ""
+    print(f"\r\033[K{shown}", end="", flush=True)
+
+
+def _show_nothing(_: str) -> None:
+    """Stand in for the draft where stdout is no terminal."""
+
+
 def run_chat(program: App) -> None:
     """Read lines until the end of input."""
     chat = Chat(program)
@@ -178,6 +205,10 @@ def run_chat(program: App) -> None:
                 return
         except AskPapersError as exc:
             say(exc.message + (f" ({exc.hint})" if exc.hint else ""))
+        except KeyboardInterrupt:
+            if not sys.stdin.isatty():
+                raise
+            say("(stopped)")
 
 
 def _read_lines(program: App) -> Iterator[str]:
@@ -186,11 +217,22 @@ def _read_lines(program: App) -> Iterator[str]:
         yield from sys.stdin
         return
     from prompt_toolkit import PromptSession
-    from prompt_toolkit.history import FileHistory
+    from prompt_toolkit.completion import WordCompleter
+    from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-    history = program.home / "chat-history"
-    history.parent.mkdir(parents=True, exist_ok=True)
-    session: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
+    path = program.home / "chat-history"
+    history: History = InMemoryHistory()
+    with suppress(OSError):  # a home that cannot be written costs the history, not the chat
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+        history = FileHistory(str(path))
+    # The Tab key completes a command at the beginning of a line.
+    commands = [line.split()[0] for line in _HELP.splitlines()]
+    session: PromptSession[str] = PromptSession(
+        history=history,
+        completer=WordCompleter(commands, sentence=True),
+        complete_while_typing=False,
+    )
     with suppress(EOFError):
         while True:
             try:

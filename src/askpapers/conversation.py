@@ -22,6 +22,8 @@ _REFERENCES = re.compile(
     r"|\bthe (?:paper|method|model|approach|work|framework|algorithm|authors)\b",
     re.IGNORECASE,
 )
+_PRONOUNS = frozenset(["it", "its", "they", "them", "their"])
+_CLAUSE = re.compile(r"\b(?:and|or|but|when|if|because|while)\b|[,;:]", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_][\w\-+/.]*")
 _STOPWORDS = frozenset(
     """
@@ -65,7 +67,7 @@ def rewrite_follow_up(question: str, previous: Answer) -> str:
     """
     body = _OPENINGS.sub("", question.strip())
     opened = body != question.strip()
-    reference = _find_reference(body)
+    reference = _find_reference(body, may_name=not opened)
     if not (opened or reference or len(_content_words(body)) <= _SHORT_QUESTION_WORDS):
         return question
     topic = _topic_of(previous)
@@ -81,12 +83,23 @@ def rewrite_follow_up(question: str, previous: Answer) -> str:
     return f"{body.rstrip(' ?.!')} — {topic}?"
 
 
-def _find_reference(body: str) -> re.Match[str] | None:
-    """Find a word that refers back; "this" before a noun of its own does not count."""
+def _find_reference(body: str, *, may_name: bool) -> re.Match[str] | None:
+    """Find a word that refers back; "this" before a noun of its own does not count.
+
+    Args:
+        body: the question without its opening.
+        may_name: nor does a pronoun for what an earlier clause of the same question names ("What
+            is RITA and what does it improve?"); not so where it opens like a follow-up ("and for
+            GANs, what happens beyond it?").
+    """
     for match in _REFERENCES.finditer(body):
         word = match[0].lower()
         if word in ("this", "these", "those", "that") and body[match.end() :].strip(" ?.!"):
             continue
+        if may_name and word in _PRONOUNS:
+            clauses = list(_CLAUSE.finditer(body, 0, match.start()))
+            if clauses and _names_something(body[: clauses[-1].start()]):
+                continue
         return match
     return None
 

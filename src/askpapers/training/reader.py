@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from askpapers.encoders.mean_bert import MeanBert
 from askpapers.encoders.reader import ReaderNetwork, WindowCutter, stack
 from askpapers.training.reader_data import (
-    Abstract,
     Item,
     Question,
     TermNeighbours,
@@ -35,6 +34,7 @@ from askpapers.training.reader_data import (
     rule_item,
     title_item,
 )
+from askpapers.training.written import Abstract
 
 if TYPE_CHECKING:
     from torch import Tensor

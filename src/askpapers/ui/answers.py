@@ -39,6 +39,13 @@ _REASONS = (
     "other",
 )
 _SHORT = 160
+_SEPARATOR = "&nbsp;· "
+# Drawn here: not every system has a font with thumbs in it.
+_THUMB = 'class="ap-thumb" viewBox="0 0 16 16" width="14" height="14"'
+_THUMB_PATH = (
+    "M1 7h3v8H1zM5 7l3.2-5.4c.3-.6 1.8-.3 1.8 1.2 0 .9-.3 2.2-.6 3.2H13c1.2 0 2 1 1.7 2.1l-1.2 "
+    "5c-.3 1.1-1.1 1.9-2.3 1.9H7c-.9 0-1.5-.4-2-1z"
+)
 
 
 def anchor_of(turn: int, n: int, evidence: Evidence) -> str:
@@ -101,7 +108,7 @@ def describe(frame: Frame) -> str:
         return f"Waiting for the model: {_count(frame.ahead, 'question')} before yours …"
     if frame.ask.quote_only:
         return "Choosing the quotations …"
-    return "Writing; each sentence is checked before it stands …"
+    return "Writing; each sentence is checked first …"
 
 
 def render_examples(questions: Sequence[str]) -> str:
@@ -179,9 +186,10 @@ def _render_sentence(sentence: Sentence, turn: int) -> str:
     shown = f"<q>{text}</q>" if quoted else text
     return (
         f'<p class="ap-sentence ap-{sentence.origin}">{shown} '
-        f'<span class="ap-chips">{chips}</span>'
+        f'<span class="ap-marks"><span class="ap-chips">{chips}</span>'
         f'<span class="ap-verdict ap-{sentence.verdict}">'
-        f'<span aria-hidden="true">{icon}</span> {"quoted, " if quoted else ""}{word}</span></p>'
+        f'<span aria-hidden="true">{icon}</span> {"quoted, " if quoted else ""}{word}</span>'
+        "</span></p>"
     )
 
 
@@ -216,14 +224,10 @@ def _render_abstention(answer: Answer, turn: int, *, has_filters: bool) -> str:
 def _render_trace(answer: Answer, *, editable: bool) -> str:
     """Return the collapsed line that says what happened; the search query in it can be edited."""
     read = sum(source.read for source in answer.sources)
-    parts = [
-        f"searched “{escape(answer.search_query)}”",
-        f"{len(answer.sources)} found",
-        f"{read} read",
-    ]
+    counts = [f"{len(answer.sources)} found", f"{read} read"]
     tokens = answer.usage.prompt_tokens + answer.usage.completion_tokens
     if tokens:
-        parts.append(f"{tokens:,} tokens")
+        counts.append(f"{tokens:,} tokens")
     times = [f"search {answer.timings.retrieve:.2f} s"]
     if answer.timings.first_token is not None:
         times.append(f"first word after {answer.timings.first_token:.2f} s")
@@ -236,8 +240,8 @@ def _render_trace(answer: Answer, *, editable: bool) -> str:
         else ""
     )
     return (
-        f'<details class="ap-trace"><summary>{" · ".join(parts)}</summary>'
-        f"<p>{escape(' · '.join(times))}</p>{form}</details>"
+        f'<details class="ap-trace"><summary>searched “{escape(answer.search_query)}”{_SEPARATOR}'
+        f"{_join_whole(counts)}</summary><p>{_join_whole(times)}</p>{form}</details>"
     )
 
 
@@ -276,15 +280,18 @@ def _render_list(label: str, sources: Sequence[Source], turn: int) -> str:
 
 def _render_tools(answer: Answer, number: int) -> str:
     options = "".join(f"<option>{escape(reason)}</option>" for reason in _REASONS)
+    up = f'<svg {_THUMB} aria-hidden="true"><path d="{_THUMB_PATH}"/></svg>'
+    down = up.replace("<path", '<path transform="rotate(180 8 8)"')
     return (
         f'<button type="button" class="ap-button" data-copy="{escape(write_plain(answer))}">'
         "Copy</button>"
         '<details class="ap-rate"><summary>Rate</summary>'
         f'<form class="ap-inline" data-action="rate" data-turn="{number}">'
-        f'<label>Why <select name="reason">{options}</select></label>'
+        '<label>Why <select name="reason"><option value="">no reason given</option>'
+        f"{options}</select></label>"
         '<label>Note <input name="note" maxlength="500"></label>'
-        '<button type="submit" name="thumb" value="up" class="ap-button">👍 Good</button>'
-        '<button type="submit" name="thumb" value="down" class="ap-button">👎 Bad</button>'
+        f'<button type="submit" name="thumb" value="up" class="ap-button">{up} Good</button>'
+        f'<button type="submit" name="thumb" value="down" class="ap-button">{down} Bad</button>'
         '<span class="ap-kept" role="status"></span></form></details>'
     )
 
@@ -293,6 +300,11 @@ def _render_again(*, retry: bool = True) -> str:
     edit = '<button type="button" class="ap-button" data-action="edit">Edit question</button>'
     again = '<button type="button" class="ap-button" data-action="retry">Retry</button>'
     return f"{again if retry else ''}{edit}"
+
+
+def _join_whole(parts: Sequence[str]) -> str:
+    """Return short texts in a row that breaks between them and nowhere else."""
+    return _SEPARATOR.join(escape(part).replace(" ", "&nbsp;") for part in parts)
 
 
 def _shorten(text: str) -> str:

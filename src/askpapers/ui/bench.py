@@ -92,7 +92,7 @@ def _render_metrics(run: Run) -> str:
     state = "" if run.complete else " · unfinished"
     return (
         f"<h3>{escape(header.suite.name)} {escape(header.suite.version)}</h3>"
-        f'<p class="ap-facts">{escape(header.created)} · {len(run.cases)} cases: '
+        f'<p class="ap-facts">{escape(_describe(header.run_id))} · {len(run.cases)} cases: '
         f"{escape(verdicts)}{state} · judge {escape(header.judge or 'none')}</p>"
         '<div class="ap-scroll" tabindex="0" role="region" aria-label="Metrics">'
         '<table class="ap-table"><thead><tr><th scope="col">Metric</th><th scope="col">Value</th>'

@@ -26,6 +26,8 @@ _PERPLEXITY = 20.0
 _LABEL_WORDS = 3
 _UNNAMED = "other"
 _WIDTH, _HEIGHT, _MARGIN = 900, 560, 24
+_LETTER_WIDTH, _LETTER_HEIGHT = 18, 36
+"""Room for a name, as large as it is on a phone."""
 # Okabe and Ito's palette, told apart by colour-blind eyes; shapes of labels tell the rest.
 _COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00",
@@ -147,8 +149,7 @@ def render_map(chart: PaperMap, *, highlighted: Collection[str] = ()) -> str:
     for paper_id, title, (x, y), cluster in zip(
         chart.paper_ids, chart.titles, chart.points, chart.clusters, strict=True
     ):
-        left = _MARGIN + x * (_WIDTH - 2 * _MARGIN)
-        top = _MARGIN + y * (_HEIGHT - 2 * _MARGIN)
+        left, top = _to_drawing(x, y)
         is_high = paper_id in highlighted
         dots.append(
             f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{8 if is_high else 5}" '
@@ -157,22 +158,16 @@ def render_map(chart: PaperMap, *, highlighted: Collection[str] = ()) -> str:
             f'role="button" tabindex="{0 if paper_id == first else -1}" '
             f'aria-label="{escape(title)}{" (in the answer)" if is_high else ""}"></circle>'
         )
-    names = []
-    legend = []
-    for cluster, label in enumerate(chart.labels):
-        members = chart.points[chart.clusters == cluster]
-        if not len(members):
-            continue
-        x, y = np.median(members, axis=0)
-        left = _MARGIN + x * (_WIDTH - 2 * _MARGIN)
-        top = _MARGIN + y * (_HEIGHT - 2 * _MARGIN)
-        if label != _UNNAMED:
-            short = label.split(", ")[0]
-            names.append(f'<text x="{left:.1f}" y="{top:.1f}">{escape(short)}</text>')
-        legend.append(
-            f'<li><span class="ap-swatch" style="background:{_COLOURS[cluster]}"></span>'
-            f"{escape(label)} ({len(members)})</li>"
-        )
+    names = [
+        f'<text x="{left:.1f}" y="{top:.1f}">{escape(word)}</text>'
+        for word, left, top in _place_names(chart)
+    ]
+    legend = [
+        f'<li><span class="ap-swatch" style="background:{_COLOURS[cluster]}"></span>'
+        f"{escape(label)} ({members})</li>"
+        for cluster, label in enumerate(chart.labels)
+        if (members := int((chart.clusters == cluster).sum()))
+    ]
     return (
         '<p class="ap-facts">Near means alike. Point at a paper to see its title and click it to '
         "ask about it; by keyboard, the arrow keys and Enter.</p>"
@@ -181,6 +176,40 @@ def render_map(chart: PaperMap, *, highlighted: Collection[str] = ()) -> str:
         f"{''.join(dots)}<g class='ap-names' aria-hidden='true'>{''.join(names)}</g></svg>"
         f'<ul class="ap-legend">{"".join(legend)}</ul>'
     )
+
+
+def _place_names(chart: PaperMap) -> list[tuple[str, float, float]]:
+    """Return (word, left, top) for each named cluster: where it is densest, none over another.
+
+    Large clusters choose first; a name that finds no free place is left to the legend.
+    """
+    placed: list[tuple[str, float, float]] = []
+    sizes = [int((chart.clusters == cluster).sum()) for cluster in range(len(chart.labels))]
+    for cluster in sorted(range(len(sizes)), key=lambda c: -sizes[c]):
+        word = chart.labels[cluster].split(", ")[0]
+        if not sizes[cluster] or word == _UNNAMED:
+            continue
+        members = chart.points[chart.clusters == cluster]
+        # How near the others of the cluster are, by a kernel a tenth of the drawing wide.
+        density = np.exp(-_squared_distances(members) / 0.01).sum(axis=1)
+        half = _LETTER_WIDTH * len(word) / 2
+        for member in np.argsort(-density, kind="stable"):
+            left, top = _to_drawing(*members[member])
+            left = min(max(left, half), _WIDTH - half)
+            top = max(top, _LETTER_HEIGHT)
+            if all(
+                abs(left - x) > half + _LETTER_WIDTH * len(other) / 2
+                or abs(top - y) > _LETTER_HEIGHT
+                for other, x, y in placed
+            ):
+                placed.append((word, left, top))
+                break
+    return placed
+
+
+def _to_drawing(x: float, y: float) -> tuple[float, float]:
+    """Return where a point of the unit square lies in the drawing."""
+    return _MARGIN + x * (_WIDTH - 2 * _MARGIN), _MARGIN + y * (_HEIGHT - 2 * _MARGIN)
 
 
 def _tsne(vectors: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -66,6 +66,18 @@
     });
   }
 
+  // Only the evidence moves where it has a column of its own: the answer stays under the eye.
+  function reveal(target) {
+    const column = $("ap-proof-column");
+    const behavior = calm() ? "auto" : "smooth";
+    if (getComputedStyle(column).overflowY !== "auto") return target.scrollIntoView({ block: "center", behavior });
+    const whole = column.getBoundingClientRect();
+    const at = target.getBoundingClientRect();
+    const middle = (Math.max(whole.top, 0) + Math.min(whole.bottom, window.innerHeight)) / 2;
+    column.scrollBy({ top: (at.top + at.bottom) / 2 - middle, behavior });
+    return undefined;
+  }
+
   function goTo(anchor, turn, from) {
     showTurn(turn);
     const target = find(anchor);
@@ -75,21 +87,29 @@
     if (card) card.open = true;
     const pieces = document.querySelectorAll(`mark[data-of~="${CSS.escape(anchor)}"]`);
     pieces.forEach((mark) => mark.classList.add("ap-hit"));
-    target.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
+    reveal(target);
     const focusable = target.matches("details") ? target.querySelector("summary") : target;
     focusable.focus({ preventScroll: true });
     origin = from;
-    $("ap-back")?.removeAttribute("hidden");
+    offerReturn();
+  }
+
+  // A region that was drawn again has another element for the same chip.
+  const chipOf = (one) =>
+    one.isConnected ? one : document.querySelector(`[data-goto="${CSS.escape(one.dataset.goto)}"]`);
+
+  // The way back is offered while the chip that was followed is out of sight.
+  function offerReturn() {
+    const at = origin && chipOf(origin)?.getBoundingClientRect();
+    const isAway = at && at.height > 0 && (at.bottom < 0 || at.top > window.innerHeight);
+    $("ap-back")?.toggleAttribute("hidden", !isAway);
   }
 
   function goBack() {
-    $("ap-back")?.setAttribute("hidden", "");
-    hidePreview();
-    if (!origin) return;
-    const chip = origin.isConnected
-      ? origin
-      : document.querySelector(`[data-goto="${CSS.escape(origin.dataset.goto)}"]`);
+    const chip = origin && chipOf(origin);
     origin = null;
+    offerReturn();
+    hidePreview();
     if (!chip) return;
     chip.focus({ preventScroll: true });
     chip.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
@@ -208,18 +228,37 @@
       else hidePreview();
     });
   }
-  window.addEventListener("scroll", hidePreview, { capture: true, passive: true });
+  const onScroll = () => {
+    hidePreview();
+    offerReturn();
+  };
+  window.addEventListener("scroll", onScroll, { capture: true, passive: true });
 
   // A region that is drawn again takes the focus with it: give it back to the same chip.
   let focused = null;
   document.addEventListener("focusin", (event) => {
     focused = event.target.dataset?.goto ? event.target.dataset.goto : null;
   });
-  let followed = false; // the turn being answered was brought into view once; then the reader leads
-  new MutationObserver(() => {
+  // The turn being answered is kept in view until the reader scrolls; then the reader leads.
+  let answering = false;
+  let leads = false;
+  for (const kind of ["wheel", "touchmove", "pointerdown"]) {
+    document.addEventListener(kind, () => (leads = true), { passive: true });
+  }
+  function follow() {
     const live = document.querySelector(".ap-live[aria-busy=true]");
-    if (live && !followed) live.scrollIntoView({ block: "nearest" });
-    followed = Boolean(live);
+    if (live && !answering) {
+      leads = false;
+      origin = null;
+      offerReturn();
+    }
+    const turns = document.querySelectorAll("#ap-talk .ap-turn");
+    const shown = live || (answering && turns[turns.length - 1]);
+    if (shown && !leads && shown.offsetHeight < window.innerHeight - 200) shown.scrollIntoView({ block: "nearest" });
+    answering = Boolean(live);
+  }
+  new MutationObserver(() => {
+    follow();
     if ($("turn-1")) remember(window.askpapers.token());
     // Gradio names its drop zone otherwise than it reads: what is read is the better name.
     document.querySelector("#ap-upload button.upload-container[aria-label]")?.removeAttribute("aria-label");

@@ -93,6 +93,7 @@ class Readiness:
 
     def _tell(self, done: int, total: int, label: str) -> None:
         """Remember how far the build of the index is."""
-        counted = f", {done:,} of {total:,} papers" if total else ""
+        unit = "files" if label.startswith("reading") else "papers"
+        counted = f", {done:,} of {total:,} {unit}" if total else ""
         self._share = done / total if total else None
         self._state = f"Building the index: {label}{counted} …"
