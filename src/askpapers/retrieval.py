@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from askpapers.domain import Evidence, Filters, Hit, Paper, Query, SearchResult, Span
+from askpapers.domain import Dropped, Evidence, Filters, Hit, Paper, Query, SearchResult, Span
 from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader
 from askpapers.evidence import (
@@ -29,6 +29,7 @@ from askpapers.evidence import (
     weigh_sentences,
 )
 from askpapers.fusion import FEATURES, Fusion
+from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
 from askpapers.queries import QueryVocabulary, Understanding, understand
 
@@ -177,6 +178,7 @@ class Retriever:
                     ).sum()
                 ),
                 seconds=time.perf_counter() - started,
+                left_out=self._left_out(hits),
             )
         return self._read(read, query, ids, ranked, limit, started)
 
@@ -261,7 +263,7 @@ class Retriever:
         assert self._calibration is not None
         count = min(len(ids), self._read_papers)
         papers = [self._dense.papers[paper_id] for paper_id in ids[:count]]
-        spans = [self._dense.sentences(paper.paper_id) for paper in papers]
+        spans = [self._honest_sentences(paper) for paper in papers]
         texts = [
             (paper.title, [paper.abstract[s.start : s.end] for s in of])
             for paper, of in zip(papers, spans, strict=True)
@@ -291,13 +293,33 @@ class Retriever:
             self._quote(papers, spans, place[choice.paper_id], choice)
             for choice in choose_evidence(chosen_from, self._policy)
         )
+        hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
             query=query,
-            hits=self._hits(ordered[:limit], scores, evidence),
+            hits=hits,
             evidence=chosen,
             answerability=estimate_answerability(chosen_from, self._calibration),
             relevant_count=count_relevant(chosen_from, self._calibration),
             seconds=time.perf_counter() - started,
+            left_out=self._left_out(hits),
+        )
+
+    def _honest_sentences(self, paper: Paper) -> list[Span]:
+        """The sentences that may be evidence; nothing else of an abstract is read."""
+        spans = self._dense.sentences(paper.paper_id)
+        return [s for s in spans if find_fault(paper.abstract[s.start : s.end]) is None]
+
+    def _left_out(self, hits: Sequence[Hit]) -> tuple[Dropped, ...]:
+        """The sentences of these papers that may not be evidence, one note for each fault."""
+        faults = (
+            (paper.paper_id, find_fault(paper.abstract[s.start : s.end]))
+            for paper in (hit.paper for hit in hits)
+            for s in self._dense.sentences(paper.paper_id)
+        )
+        return tuple(
+            Dropped(paper_id, f"a sentence of the abstract was left out: {fault}")
+            for paper_id, fault in dict.fromkeys(faults)
+            if fault is not None
         )
 
     @staticmethod
@@ -313,7 +335,9 @@ class Retriever:
         found = {}
         for paper_id in ids:
             paper = self._dense.papers[paper_id]
+            honest = {(s.start, s.end) for s in self._honest_sentences(paper)}
             matches = sorted(candidates.sentences.get(paper_id, ()), key=lambda m: -m.score)
+            matches = [m for m in matches if (m.start, m.end) in honest]
             found[paper_id] = [
                 _evidence(paper, Span(m.start, m.end), m.score)
                 for m in matches[:_SENTENCES_PER_HIT]
