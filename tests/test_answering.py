@@ -345,3 +345,18 @@ def test_sentences_that_may_not_be_evidence_are_listed_as_dropped():
     out = answer([replace(result(), left_out=(note,))], None)
     assert out.status == "answered"
     assert note in out.dropped
+
+
+def test_a_number_that_no_abstract_gives_is_a_reason_to_abstain():
+    out = answer([result()], None, question="How many layers does the kernel machine have?")
+    assert (out.status, out.text) == ("abstained", ABSTENTION)
+    assert out.reason == "the closest abstracts do not say how many layers"
+    asked = "How many GPU hours does the kernel machine take?"
+    assert answer([result()], None, question=asked).status == "answered"
+    forced = answer(
+        [result()],
+        None,
+        question="How many layers does the kernel machine have?",
+        abstain_below=0.0,
+    )
+    assert forced.status == "answered"

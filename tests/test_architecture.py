@@ -17,6 +17,7 @@ LAYERS = [
         "passages",
         "queries",
         "evidence",
+        "answerability",
         "fusion",
         "retrieval",
         "indexing",

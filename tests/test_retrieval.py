@@ -5,9 +5,10 @@ from datetime import date
 import numpy as np
 import pytest
 
+from askpapers.answerability import Calibration
 from askpapers.domain import Filters, Paper
 from askpapers.encoders.reader import Reading
-from askpapers.evidence import Calibration, Policy
+from askpapers.evidence import Policy
 from askpapers.fusion import Fusion
 from askpapers.lexical import LexicalIndex
 from askpapers.models import get_manifest

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from askpapers.answerability import find_uncounted, find_unmentioned
 from askpapers.citations import render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
@@ -31,7 +32,6 @@ from askpapers.domain import (
 )
 from askpapers.encoders.reader import Reader
 from askpapers.errors import UsageError
-from askpapers.evidence import find_unmentioned
 from askpapers.injections import take_out
 from askpapers.verification import make_quotation, says_less, strays, verify_draft
 from askpapers.writing import Brief, Meter, Writer, prepare_brief, write_drafts
@@ -335,6 +335,9 @@ def _find_reason_to_abstain(
     unmentioned = find_unmentioned(question, texts)
     if unmentioned:
         return f"the closest abstracts do not mention {' or '.join(dict.fromkeys(unmentioned))}"
+    uncounted = find_uncounted(question, texts)
+    if uncounted:
+        return f"the closest abstracts do not say how many {uncounted}"
     if result.answerability < abstain_below:
         return "the closest abstracts do not state what is asked"
     return None

@@ -7,6 +7,7 @@ says which of their sentences hold the answer. Filters act before everything.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,19 +16,11 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from askpapers.answerability import Calibration, Page, count_relevant, estimate, measure
 from askpapers.domain import Dropped, Evidence, Filters, Hit, Paper, Query, SearchResult, Span
 from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader
-from askpapers.evidence import (
-    Calibration,
-    Choice,
-    Policy,
-    ReadPaper,
-    choose_evidence,
-    count_relevant,
-    estimate_answerability,
-    weigh_sentences,
-)
+from askpapers.evidence import Choice, Policy, ReadPaper, choose_evidence, weigh_sentences
 from askpapers.fusion import FEATURES, Fusion
 from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
@@ -180,7 +173,7 @@ class Retriever:
                 seconds=time.perf_counter() - started,
                 left_out=self._left_out(hits),
             )
-        return self._read(read, query, ids, ranked, limit, started)
+        return self._read(candidates.corrections, query, ids, ranked, limit, started)
 
     def gather(
         self, read: Understanding, *, limit: int = 8, allowed: Collection[str] | None = None
@@ -251,7 +244,7 @@ class Retriever:
 
     def _read(
         self,
-        read: Understanding,
+        corrections: Sequence[tuple[str, str]],
         query: Query,
         ids: Sequence[str],
         ranked: Sequence[float],
@@ -268,7 +261,8 @@ class Retriever:
             (paper.title, [paper.abstract[s.start : s.end] for s in of])
             for paper, of in zip(papers, spans, strict=True)
         ]
-        readings = self._reader.read(read.query.search_query or query.question, texts)
+        asked = _correct(query.search_query or query.question, corrections)
+        readings = self._reader.read(asked, texts)
         final = self._fusion.score_read(ranked[:count], readings)
         order = [int(i) for i in np.argsort(-final, kind="stable")]
         top = float(final[order[0]])
@@ -293,13 +287,15 @@ class Retriever:
             self._quote(papers, spans, place[choice.paper_id], choice)
             for choice in choose_evidence(chosen_from, self._policy)
         )
+        pages = [Page(paper, *texts[place[paper.paper_id]]) for paper in chosen_from]
+        features = measure(asked, pages, self._lexical.rarities, self._policy)
         hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
             query=query,
             hits=hits,
             evidence=chosen,
-            answerability=estimate_answerability(chosen_from, self._calibration),
-            relevant_count=count_relevant(chosen_from, self._calibration),
+            answerability=estimate(features, self._calibration),
+            relevant_count=count_relevant([p.reading for p in chosen_from], self._calibration),
             seconds=time.perf_counter() - started,
             left_out=self._left_out(hits),
         )
@@ -375,6 +371,13 @@ def _best(matches: Sequence[Match]) -> dict[str, float]:
     for match in matches:
         best[match.paper_id] = max(match.score, best.get(match.paper_id, -1.0))
     return best
+
+
+def _correct(question: str, corrections: Sequence[tuple[str, str]]) -> str:
+    """The question as it was read: a misspelt word tells the reader nothing; names stay."""
+    for written, taken in corrections:
+        question = re.sub(rf"\b{re.escape(written)}\b", taken, question)
+    return question
 
 
 def _group(matches: Sequence[Match]) -> dict[str, list[Match]]:
