@@ -81,6 +81,7 @@ def test_a_counted_thing_needs_a_figure_beside_it(question: str, lacks: bool) ->
         ("How many times faster is it?", None),
         ("How many percent faster is it?", None),
         ("How many exist?", None),
+        ("How many queries does it need?", None),
         ("I wonder how many prompts one needs. Is there a rule?", None),
         ("How much data does it need?", None),
     ],
@@ -90,6 +91,7 @@ def test_what_no_sentence_counts_is_named(question: str, uncounted: str | None) 
         "It took 77 GPU hours.",
         "Prompts of many kinds are then sorted into five categories.",
         "RF-8 languages.",
+        "It needs O(n) queries.",
     ]
     assert find_uncounted(question, sentences) == uncounted
 

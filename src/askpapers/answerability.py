@@ -51,8 +51,11 @@ _NUMBER_WORDS = (
     "|thousands?|millions?|billions?|dozens?|half|halves?|halved|twice|thrice|doubl\\w+|tripl\\w+"
     "|single|orders? of magnitude"
 )
-_FIGURE = re.compile(rf"(?<![\w-])\d[\d.,]*\w?(?![\w-])|\b(?:{_NUMBER_WORDS})\b", re.IGNORECASE)
-"""A number by itself; the one in "CIFAR-10" or "1x1" is part of a name."""
+_FORMULA = r"\\?(?:\b(?:O|Omega|Theta|poly|log)|[ΩΘ])\s?\([^()]*\)|\$[^$]+\$"
+_FIGURE = re.compile(
+    rf"(?<![\w-])\d[\d.,]*\w?(?![\w-])|\b(?:{_NUMBER_WORDS})\b|{_FORMULA}", re.IGNORECASE
+)
+"""A number by itself, or a formula; the one in "CIFAR-10" or "1x1" is part of a name."""
 _AUXILIARY = (
     "do|does|did|is|are|was|were|has|have|had|can|could|will|would|shall|should|must|may|might"
 )
