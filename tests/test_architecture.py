@@ -12,11 +12,12 @@ SOURCE = Path(__file__).parents[1] / "src" / "askpapers"
 LAYERS = [
     ["errors", "domain", "resources"],
     ["settings", "prompts", "models", "corpus"],
-    ["tokens", "sentences", "terms", "encoders", "store", "lexical", "generation"],
+    ["tokens", "sentences", "terms", "injections", "encoders", "store", "lexical", "generation"],
     [
         "passages",
         "queries",
         "evidence",
+        "answerability",
         "fusion",
         "retrieval",
         "indexing",

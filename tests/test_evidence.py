@@ -1,4 +1,4 @@
-"""The evidence set and the answerability of a question, from readings alone."""
+"""The evidence set of a question, from readings alone."""
 
 from __future__ import annotations
 
@@ -9,22 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askpapers.encoders.reader import Reading
-from askpapers.errors import ResourceError
-from askpapers.evidence import (
-    FEATURES,
-    Calibration,
-    Policy,
-    ReadPaper,
-    choose_evidence,
-    count_relevant,
-    estimate_answerability,
-    find_unmentioned,
-    log_odds,
-    measure_readings,
-    weigh_sentences,
-)
-
-CALIBRATION = Calibration(-1.0, {"best_answerable": 1.0, "best_sentence": 0.5})
+from askpapers.evidence import Policy, ReadPaper, choose_evidence, log_odds, weigh_sentences
 
 
 def paper(
@@ -84,7 +69,6 @@ def test_ties_keep_rank_then_reading_order() -> None:
 def test_no_papers_or_no_sentences_give_no_evidence() -> None:
     assert choose_evidence([]) == ()
     assert choose_evidence([paper("a", 0.9, [])]) == ()
-    assert estimate_answerability([], CALIBRATION) == 0.0
 
 
 @settings(max_examples=80)
@@ -122,64 +106,6 @@ def test_a_better_sentence_never_falls(ranked: list[ReadPaper], data: st.DataObj
     assert after.index((target.paper_id, target.sentence)) <= place
 
 
-@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-def test_answerability_rises_with_the_readings(low: float, high: float) -> None:
-    low, high = sorted((low, high))
-    weak = estimate_answerability([paper("a", 0.5, [0.5], low)], CALIBRATION)
-    strong = estimate_answerability([paper("a", 0.5, [0.5], high)], CALIBRATION)
-    assert 0.0 < weak <= strong < 1.0
-
-
-def test_answerability_by_hand() -> None:
-    ranked = [paper("a", 0.9, [0.5], 0.5), paper("b", 0.2, [0.8], 0.75)]
-    total = -1.0 + math.log(3) + 0.5 * math.log(4)
-    expected = 1 / (1 + math.exp(-total))
-    assert estimate_answerability(ranked, CALIBRATION) == pytest.approx(expected)
-
-
-def test_lead_is_the_most_relevant_paper() -> None:
-    ranked = [paper("a", 0.2, [0.5], 0.9), paper("b", 0.9, [0.5], 0.1)]
-    features = measure_readings(ranked)
-    assert set(features) == set(FEATURES)
-    assert features["lead_answerable"] == pytest.approx(log_odds(0.1))
-    assert features["best_answerable"] == pytest.approx(log_odds(0.9))
-
-
-def test_relevant_papers_are_counted() -> None:
-    ranked = [paper("a", 0.9, []), paper("b", 0.6, []), paper("c", 0.2, [])]
-    assert count_relevant(ranked, CALIBRATION) == 2
-    assert count_relevant(ranked, Calibration(0.0, {}, relevance_floor=0.1)) == 3
-
-
-def test_calibration_is_read_from_the_manifest() -> None:
-    table = {"answerability": {"intercept": -0.5, "best_sentence": 0.4}, "relevance_floor": 0.3}
-    assert Calibration.from_parameters(table) == Calibration(-0.5, {"best_sentence": 0.4}, 0.3)
-
-
-@pytest.mark.parametrize(
-    "table", [{}, {"answerability": {}}, {"answerability": {"intercept": 0.0, "mood": 1.0}}]
-)
-def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
-    with pytest.raises(ResourceError):
-        Calibration.from_parameters(table)
-
-
 def test_certainty_stays_finite() -> None:
     assert log_odds(0.0) == -log_odds(1.0) == -12.0
     assert log_odds(0.5) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("question", "unmentioned"),
-    [
-        ("What does RITA reach on ImageNet?", ("ImageNet",)),
-        ("How fast is RITA?", ()),
-        ("What is the CBS of this?", ()),
-        ("Does ResNet50 help GPT-4o?", ("ResNet50", "GPT")),
-        ("Do ResNets help?", ()),
-        ("what about imagenet?", ()),
-    ],
-)
-def test_names_that_no_text_mentions_are_found(question, unmentioned):
-    texts = ["RITA: Group Attention", "The critical batch size of a ResNet-18 grows."]
-    assert find_unmentioned(question, texts) == unmentioned

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from askpapers.answerability import find_uncounted, find_unmentioned
 from askpapers.citations import render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
@@ -31,7 +32,7 @@ from askpapers.domain import (
 )
 from askpapers.encoders.reader import Reader
 from askpapers.errors import UsageError
-from askpapers.evidence import find_unmentioned
+from askpapers.injections import take_out
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
     Brief,
@@ -199,16 +200,23 @@ class Answerer:
         started = time.perf_counter()
         asked = check_question(question)
         talk = conversation if conversation is not None else Conversation()
-        query = check_question(search_query) if search_query else talk.rewrite(asked)
+        plain = take_out(check_question(search_query) if search_query else asked)
+        # Where nothing is asked, the nearest papers are still found, and nothing is answered.
+        query = plain.text or asked
+        if not search_query:
+            query = talk.rewrite(query)
         result = self._searcher.search(query, limit=limit, filters=filters)
         retrieved = time.perf_counter() - started
         work = _Work(
             {hit.paper.paper_id: talk.number_of(hit.paper.paper_id) for hit in result.hits}
         )
+        work.dropped += result.left_out
+        if plain.taken_out:
+            work.dropped.append(Dropped("", "a part of the question was not read: it asks nothing"))
         yield Found(result, _make_sources(result, work))
 
         point = self._abstain_below if abstain_below is None else abstain_below
-        reason = _find_reason_to_abstain(query, result, point)
+        reason = _find_reason_to_abstain(query if plain.text else "", result, point)
         if reason is None:
             if writer is None:
                 yield from self._quote(result, work)
@@ -356,6 +364,8 @@ class Answerer:
 def _find_reason_to_abstain(
     question: str, result: SearchResult, abstain_below: float
 ) -> str | None:
+    if not question:
+        return "the question asks nothing that an abstract could state"
     if not result.hits or not result.evidence:
         return "no paper passes the filters"
     if abstain_below == 0.0:  # asked to answer whatever there is
@@ -369,6 +379,9 @@ def _find_reason_to_abstain(
     unmentioned = find_unmentioned(question, texts)
     if unmentioned:
         return f"the closest abstracts do not mention {' or '.join(dict.fromkeys(unmentioned))}"
+    uncounted = find_uncounted(question, texts)
+    if uncounted:
+        return f"the closest abstracts do not say how many {uncounted}"
     if result.answerability < abstain_below:
         return "the closest abstracts do not state what is asked"
     return None

@@ -262,7 +262,8 @@ class App:
 
     def retriever(self) -> Retriever:
         """Return the searcher over the open index."""
-        from askpapers.evidence import Calibration, Policy
+        from askpapers.answerability import Calibration
+        from askpapers.evidence import Policy
         from askpapers.fusion import Fusion
         from askpapers.lexical import LexicalIndex
         from askpapers.retrieval import Retriever

@@ -128,7 +128,8 @@ class SearchResult:
     """Ranked hits, best first, for one query.
 
     `answerability` is the calibrated probability (0..1) that the evidence shown states what
-    is asked; `relevant_count` says how many papers were relevant enough.
+    is asked; `relevant_count` says how many papers were relevant enough; `left_out` are sentences
+    of these papers that may not be evidence, and why.
     """
 
     query: Query
@@ -137,6 +138,7 @@ class SearchResult:
     answerability: float
     relevant_count: int
     seconds: float
+    left_out: tuple[Dropped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,14 @@ of one abstract. The first choice is always the best sentence of all.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from askpapers.encoders.reader import Reading
-from askpapers.errors import ResourceError
 
-_WORD = re.compile(r"\w+")
-_NAME = re.compile(r"\b(?:\w*[A-Z]\w*[A-Z]\w*|\w*[A-Z]\w*\d\w*|\w*\d\w*[A-Z]\w*)\b")
-_LIMIT = 12.0
+LIMIT = 12.0
 """Log-odds beyond this are as good as certain; it keeps 0 and 1 finite."""
-
-FEATURES = ("best_answerable", "lead_answerable", "best_sentence", "best_relevance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +57,14 @@ class Policy:
     reach: float = 6.0
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A logistic model over FEATURES, fitted on the development questions.
-
-    `relevance_floor` is the relevance (0..1) from which a paper counts as relevant enough.
-    """
-
-    intercept: float
-    weights: Mapping[str, float] = field(default_factory=dict)
-    relevance_floor: float = 0.5
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Calibration:
-        """Read the `parameters` table of the reader's manifest.
-
-        Raises:
-            ResourceError: a number is missing or names a feature that doesn't exist.
-        """
-        table = parameters.get("answerability")
-        if not isinstance(table, Mapping) or "intercept" not in table:
-            raise ResourceError("The reader's manifest holds no answerability calibration.")
-        weights = {k: float(v) for k, v in table.items() if k != "intercept"}
-        unknown = sorted(set(weights) - set(FEATURES))
-        if unknown:
-            raise ResourceError(f"The reader's manifest weighs unknown features {unknown!r}.")
-        floor = float(parameters.get("relevance_floor", 0.5))
-        return cls(float(table["intercept"]), weights, floor)
-
-
 def log_odds(probability: float) -> float:
     """Return log(p / (1 - p)), held within ±12."""
     if probability <= 0.0:
-        return -_LIMIT
+        return -LIMIT
     if probability >= 1.0:
-        return _LIMIT
+        return LIMIT
     value = math.log(probability) - math.log1p(-probability)
-    return max(-_LIMIT, min(_LIMIT, value))
+    return max(-LIMIT, min(LIMIT, value))
 
 
 def weigh_sentences(ranked: Sequence[ReadPaper], policy: Policy) -> list[Choice]:
@@ -147,56 +111,3 @@ def choose_evidence(
         chosen.append(left.pop(-max(worth)[1]))
         taken[chosen[-1].paper_id] += 1
     return tuple(chosen)
-
-
-def measure_readings(ranked: Sequence[ReadPaper]) -> dict[str, float]:
-    """Return the features of the answerability model, by name, in log-odds.
-
-    `lead_answerable` is that of the paper read as most relevant.
-    """
-    if not ranked:
-        return dict.fromkeys(FEATURES, -_LIMIT)
-    lead = max(ranked, key=lambda paper: paper.reading.relevance)
-    sentences = [s for paper in ranked for s in paper.reading.sentences]
-    return {
-        "best_answerable": max(log_odds(paper.reading.answerable) for paper in ranked),
-        "lead_answerable": log_odds(lead.reading.answerable),
-        "best_sentence": max((log_odds(s) for s in sentences), default=-_LIMIT),
-        "best_relevance": log_odds(lead.reading.relevance),
-    }
-
-
-def estimate_answerability(ranked: Sequence[ReadPaper], calibration: Calibration) -> float:
-    """Return the probability (0..1) that these papers state what is asked."""
-    if not ranked:
-        return 0.0
-    features = measure_readings(ranked)
-    total = calibration.intercept + sum(
-        weight * features[name] for name, weight in calibration.weights.items()
-    )
-    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
-
-
-def count_relevant(ranked: Sequence[ReadPaper], calibration: Calibration) -> int:
-    """Return how many papers were read as relevant enough."""
-    return sum(paper.reading.relevance >= calibration.relevance_floor for paper in ranked)
-
-
-def find_unmentioned(question: str, texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the names in a question that none of the texts mentions, in order.
-
-    A name has two capitals, or a capital and a digit ("ImageNet", "QQP", "R1"). It is mentioned
-    as a word, as part of a compound, or by the initials of consecutive words. Of the questions
-    of abstractqa (train and dev), 28% of the unanswerable ones and 1.1% of the others name
-    something that their abstract does not.
-    """
-    words = [word.lower() for text in texts for word in _WORD.findall(text)]
-    known = {word.rstrip("s") for word in words}
-    joined = "".join(words)
-    initials = "".join(word[0] for word in words)
-
-    def is_mentioned(name: str) -> bool:
-        bare = name.lower().rstrip("s")
-        return bare in known or bare in joined or bare in initials
-
-    return tuple(name for name in _NAME.findall(question) if not is_mentioned(name))

@@ -149,6 +149,20 @@ class LexicalIndex:
         """Whether some paper holds the word, in any inflection."""
         return _stem(word.lower()) in self._surfaces
 
+    def rarities(self, text: str) -> dict[str, float]:
+        """Stems of a text, stop words left out, each with its rarity (0..1).
+
+        A stem that every paper holds is near 0, one that a single paper holds or none is 1.
+        """
+        most = float(np.log1p(max(len(self.paper_ids), 1)))
+        found: dict[str, float] = {}
+        for term in find_terms(text):
+            stem = _stem(term)
+            if stem not in found:
+                holders = max(self._frequency(stem), 1)
+                found[stem] = float(np.log1p(len(self.paper_ids) / holders)) / most
+        return found
+
     def _read(self, question: str) -> tuple[list[str], tuple[tuple[str, str], ...]]:
         """The question's stems that papers hold, and how unknown words were read."""
         found = find_terms(question)

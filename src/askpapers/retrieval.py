@@ -7,6 +7,7 @@ says which of their sentences hold the answer. Filters act before everything.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +16,13 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from askpapers.domain import Evidence, Filters, Hit, Paper, Query, SearchResult, Span
+from askpapers.answerability import Calibration, Page, count_relevant, estimate, measure
+from askpapers.domain import Dropped, Evidence, Filters, Hit, Paper, Query, SearchResult, Span
 from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader
-from askpapers.evidence import (
-    Calibration,
-    Choice,
-    Policy,
-    ReadPaper,
-    choose_evidence,
-    count_relevant,
-    estimate_answerability,
-    weigh_sentences,
-)
+from askpapers.evidence import Choice, Policy, ReadPaper, choose_evidence, weigh_sentences
 from askpapers.fusion import FEATURES, Fusion
+from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
 from askpapers.queries import QueryVocabulary, Understanding, understand
 
@@ -177,8 +171,9 @@ class Retriever:
                     ).sum()
                 ),
                 seconds=time.perf_counter() - started,
+                left_out=self._left_out(hits),
             )
-        return self._read(read, query, ids, ranked, limit, started)
+        return self._read(candidates.corrections, query, ids, ranked, limit, started)
 
     def gather(
         self, read: Understanding, *, limit: int = 8, allowed: Collection[str] | None = None
@@ -249,7 +244,7 @@ class Retriever:
 
     def _read(
         self,
-        read: Understanding,
+        corrections: Sequence[tuple[str, str]],
         query: Query,
         ids: Sequence[str],
         ranked: Sequence[float],
@@ -261,12 +256,13 @@ class Retriever:
         assert self._calibration is not None
         count = min(len(ids), self._read_papers)
         papers = [self._dense.papers[paper_id] for paper_id in ids[:count]]
-        spans = [self._dense.sentences(paper.paper_id) for paper in papers]
+        spans = [self._honest_sentences(paper) for paper in papers]
         texts = [
             (paper.title, [paper.abstract[s.start : s.end] for s in of])
             for paper, of in zip(papers, spans, strict=True)
         ]
-        readings = self._reader.read(read.query.search_query or query.question, texts)
+        asked = _correct(query.search_query or query.question, corrections)
+        readings = self._reader.read(asked, texts)
         final = self._fusion.score_read(ranked[:count], readings)
         order = [int(i) for i in np.argsort(-final, kind="stable")]
         top = float(final[order[0]])
@@ -291,13 +287,35 @@ class Retriever:
             self._quote(papers, spans, place[choice.paper_id], choice)
             for choice in choose_evidence(chosen_from, self._policy)
         )
+        pages = [Page(paper, *texts[place[paper.paper_id]]) for paper in chosen_from]
+        features = measure(asked, pages, self._lexical.rarities, self._policy)
+        hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
             query=query,
-            hits=self._hits(ordered[:limit], scores, evidence),
+            hits=hits,
             evidence=chosen,
-            answerability=estimate_answerability(chosen_from, self._calibration),
-            relevant_count=count_relevant(chosen_from, self._calibration),
+            answerability=estimate(features, self._calibration),
+            relevant_count=count_relevant([p.reading for p in chosen_from], self._calibration),
             seconds=time.perf_counter() - started,
+            left_out=self._left_out(hits),
+        )
+
+    def _honest_sentences(self, paper: Paper) -> list[Span]:
+        """The sentences that may be evidence; nothing else of an abstract is read."""
+        spans = self._dense.sentences(paper.paper_id)
+        return [s for s in spans if find_fault(paper.abstract[s.start : s.end]) is None]
+
+    def _left_out(self, hits: Sequence[Hit]) -> tuple[Dropped, ...]:
+        """The sentences of these papers that may not be evidence, one note for each fault."""
+        faults = (
+            (paper.paper_id, find_fault(paper.abstract[s.start : s.end]))
+            for paper in (hit.paper for hit in hits)
+            for s in self._dense.sentences(paper.paper_id)
+        )
+        return tuple(
+            Dropped(paper_id, f"a sentence of the abstract was left out: {fault}")
+            for paper_id, fault in dict.fromkeys(faults)
+            if fault is not None
         )
 
     @staticmethod
@@ -313,7 +331,9 @@ class Retriever:
         found = {}
         for paper_id in ids:
             paper = self._dense.papers[paper_id]
+            honest = {(s.start, s.end) for s in self._honest_sentences(paper)}
             matches = sorted(candidates.sentences.get(paper_id, ()), key=lambda m: -m.score)
+            matches = [m for m in matches if (m.start, m.end) in honest]
             found[paper_id] = [
                 _evidence(paper, Span(m.start, m.end), m.score)
                 for m in matches[:_SENTENCES_PER_HIT]
@@ -351,6 +371,13 @@ def _best(matches: Sequence[Match]) -> dict[str, float]:
     for match in matches:
         best[match.paper_id] = max(match.score, best.get(match.paper_id, -1.0))
     return best
+
+
+def _correct(question: str, corrections: Sequence[tuple[str, str]]) -> str:
+    """The question as it was read: a misspelt word tells the reader nothing; names stay."""
+    for written, taken in corrections:
+        question = re.sub(rf"\b{re.escape(written)}\b", taken, question)
+    return question
 
 
 def _group(matches: Sequence[Match]) -> dict[str, list[Match]]:

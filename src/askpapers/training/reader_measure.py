@@ -12,28 +12,32 @@ import lzma
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from askpapers.answerability import Calibration, estimate
+from askpapers.domain import Paper
 from askpapers.encoders.mean_bert import MeanBert
 from askpapers.encoders.reader import Reader, Reading, TorchReader
-from askpapers.evidence import (
-    FEATURES,
-    Calibration,
-    Policy,
-    ReadPaper,
-    choose_evidence,
-    estimate_answerability,
-    log_odds,
-    measure_readings,
-)
+from askpapers.evidence import Policy, ReadPaper, choose_evidence, log_odds
+from askpapers.lexical import LexicalIndex
 from askpapers.metrics.calibration import expected_calibration_error, reliability_bins
 from askpapers.metrics.classification import auroc
 from askpapers.metrics.statistics import Estimate, estimate_mean, estimate_statistic
+from askpapers.training.answerability import (
+    SHARES,
+    Labelled,
+    Row,
+    compare,
+    cross_validate,
+    find_threshold,
+    fit_calibration,
+    label_rows,
+)
 from askpapers.training.off_topic import OFF_TOPIC
 from askpapers.training.reader import MAX_TOKENS_NEAR, find_neighbours, installed_base
 from askpapers.training.reader_data import Question, load_abstractqa, load_scifact
@@ -41,35 +45,15 @@ from askpapers.training.written import Abstract
 
 SHOWN = 12
 """Papers read for a question."""
-_SHARES = {"answerable": 0.5, "near miss": 0.25, "gold left out": 0.1, "off topic": 0.15}
-"""Weight of each kind of question in the fit; no real mix is known."""
 _REPEATS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One question with its readings.
-
-    `kind` is abstractqa's, "off topic" or "claim". `own` is the reading of its own abstract,
-    `removed` that of its own abstract without the evidence. `papers` are those shown by the
-    first stage.
-    """
-
-    key: str
-    kind: str
-    paper: str
-    evidence: tuple[int, ...]
-    own: Reading | None
-    removed: Reading | None
-    papers: tuple[ReadPaper, ...]
 
 
 def gather(
     reader: Reader, data: Path, split: str, base: Path, report: Callable[[str], None]
 ) -> list[Row]:
     """Read every question of the split, the off-topic ones and the held-out claims."""
-    papers, questions = load_abstractqa(data / "abstractqa")
-    pool = {p.key: p for part in papers.values() for p in part.values()}
+    pool = load_pool(data)
+    questions = load_abstractqa(data / "abstractqa")[1]
     asked = [*questions[split], *load_off_topic(data, split)]
     near = find_neighbours(
         MeanBert(base, max_tokens=MAX_TOKENS_NEAR),
@@ -89,14 +73,21 @@ def gather(
         shown = near[question.key][:SHOWN]
         readings = reader.read(question.text, [(pool[k].title, pool[k].sentences) for k in shown])
         read = tuple(ReadPaper(key, reading) for key, reading in zip(shown, readings, strict=True))
-        asked_for = (question.key, question.kind, question.paper, question.evidence)
+        asked_for = (question.key, question.text, question.kind, question.paper, question.evidence)
         rows.append(Row(*asked_for, own, removed, read))
         if number % 50 == 0:
             report(f"{number + 1} of {len(asked)} questions read")
     for claim in claims:
         own, _ = _read_own(reader, claim, claim_papers[claim.paper])
-        rows.append(Row(claim.key, "claim", claim.paper, claim.evidence, own, None, ()))
+        asked_for = (claim.key, claim.text, "claim", claim.paper, claim.evidence)
+        rows.append(Row(*asked_for, own, None, ()))
     return rows
+
+
+def load_pool(data: Path) -> dict[str, Abstract]:
+    """Return all abstracts of abstractqa by key."""
+    papers, _ = load_abstractqa(data / "abstractqa")
+    return {p.key: p for part in papers.values() for p in part.values()}
 
 
 def load_off_topic(data: Path, split: str) -> list[Question]:
@@ -120,79 +111,14 @@ def _read_own(
     return readings[0], readings[1] if len(readings) > 1 else None
 
 
-def label_rows(rows: Sequence[Row]) -> list[tuple[str, tuple[ReadPaper, ...], bool]]:
-    """Return (kind, papers, do they state it) for the answerability of whole questions.
-
-    Each answerable question is used twice: as asked, and with its own paper left out.
-    """
-    labelled: list[tuple[str, tuple[ReadPaper, ...], bool]] = []
-    for row in rows:
-        if row.kind == "off topic":
-            labelled.append(("off topic", row.papers, False))
-        elif row.kind == "unanswerable":
-            labelled.append(("near miss", row.papers, False))
-        elif row.papers:
-            rest = tuple(p for p in row.papers if p.paper_id != row.paper)
-            if len(rest) < len(row.papers):
-                labelled.append(("answerable", row.papers, True))
-            labelled.append(("gold left out", rest, False))
-    return labelled
-
-
-def fit_calibration(rows: Sequence[Row], *, ridge: float = 1e-2) -> Calibration:
-    """Fit the logistic model by Newton's method (Bishop, PRML, 4.3.3), kinds weighted by share.
-
-    A feature whose weight comes out negative is dropped and the rest fitted again, so that a
-    better reading never lowers the probability.
-    """
-    labelled = label_rows(rows)
-    counts = Counter(kind for kind, _, _ in labelled)
-    share = np.array([_SHARES[kind] / counts[kind] for kind, _, _ in labelled])
-    share *= len(labelled) / share.sum()
-    truth = np.array([stated for _, _, stated in labelled], dtype=float)
-    names = list(FEATURES)
-    while True:
-        table = np.array([[measure_readings(p)[n] for n in names] for _, p, _ in labelled])
-        weights = _fit_logistic(table, truth, share, ridge)
-        worst = int(np.argmin(weights[1:]))
-        if weights[1:][worst] >= 0:
-            break
-        names.pop(worst)
-    fitted = {n: round(float(w), 4) for n, w in zip(names, weights[1:], strict=True)}
-    return Calibration(round(float(weights[0]), 4), fitted)
-
-
-def _fit_logistic(
-    table: NDArray[np.float64], truth: NDArray[np.float64], share: NDArray[np.float64], ridge: float
-) -> NDArray[np.float64]:
-    """Return intercept and weights; table (n, f), truth and share (n,)."""
-    wide = np.column_stack([np.ones(len(table)), table])
-    penalty = ridge * len(table) * np.eye(wide.shape[1])
-    penalty[0, 0] = 0.0
-    weights = np.zeros(wide.shape[1])
-    for _ in range(50):
-        chance = 1 / (1 + np.exp(-wide @ weights))
-        slope = wide.T @ (share * (chance - truth)) + penalty @ weights
-        curve = (wide * (share * chance * (1 - chance))[:, None]).T @ wide + penalty
-        step = np.linalg.solve(curve, slope)
-        weights -= step
-        if np.abs(step).max() < 1e-9:
-            break
-    return weights
-
-
-def find_threshold(rows: Sequence[Row], calibration: Calibration, answered: float) -> float:
-    """Return the probability above which the share `answered` of answerable questions lies."""
-    chances = [
-        estimate_answerability(p, calibration) for k, p, _ in label_rows(rows) if k == "answerable"
-    ]
-    return float(np.quantile(chances, 1 - answered))
-
-
 def summarise(
-    rows: Sequence[Row], calibration: Calibration, threshold: float, policy: Policy
+    rows: Sequence[Row],
+    labelled: Sequence[Labelled],
+    chances: Sequence[float],
+    threshold: float,
+    policy: Policy,
 ) -> dict[str, Any]:
-    """Return every published figure with its interval."""
+    """Return every published figure with its interval; `chances` are those of `labelled`."""
     figures: dict[str, Any] = {}
     judged = [r for r in rows if r.evidence and r.own and r.kind != "claim"]
     picks = {"all": judged} | {
@@ -227,9 +153,8 @@ def summarise(
             chosen = choose_evidence(row.papers, policy)[:depth]
             hits.append(any(c.paper_id == row.paper and c.sentence in row.evidence for c in chosen))
         figures[f"pool, evidence in the first {depth}"] = _mean(hits, [r.paper for r in judged])
-    labelled = label_rows(rows)
-    scored = [(k, estimate_answerability(p, calibration), t) for k, p, t in labelled]
-    for kind in _SHARES:
+    scored = [(u.kind, c, u.stated) for u, c in zip(labelled, chances, strict=True)]
+    for kind in SHARES:
         if kind != "answerable":
             figures[f"pool, answerable against {kind}: auroc"] = _auroc(
                 [(t, s, str(i)) for i, (k, s, t) in enumerate(scored) if k in ("answerable", kind)]
@@ -238,7 +163,7 @@ def summarise(
         figures[f"pool, refused: {kind}"] = _mean(refused, [str(i) for i in range(len(refused))])
     # The mix of the fit, by repeating: calibration means something only for a stated mix.
     counts = Counter(kind for kind, _, _ in scored)
-    mixed = [(s, t) for k, s, t in scored for _ in range(round(_REPEATS * _SHARES[k] / counts[k]))]
+    mixed = [(s, t) for k, s, t in scored for _ in range(round(_REPEATS * SHARES[k] / counts[k]))]
     chances, stated = [s for s, _ in mixed], [t for _, t in mixed]
     figures["calibration error"] = expected_calibration_error(chances, stated)
     figures["reliability"] = [
@@ -295,7 +220,8 @@ def save_rows(rows: Sequence[Row], path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for r in rows:
             papers = [[p.paper_id, plain(p.reading)] for p in r.papers]
-            line = [r.key, r.kind, r.paper, r.evidence, plain(r.own), plain(r.removed), papers]
+            asked = [r.key, r.question, r.kind, r.paper, r.evidence]
+            line = [*asked, plain(r.own), plain(r.removed), papers]
             file.write(json.dumps(line) + "\n")
 
 
@@ -310,9 +236,9 @@ def load_rows(path: Path) -> list[Row]:
 
     rows = []
     for line in path.read_text("utf-8").splitlines():
-        key, kind, paper, evidence, own, removed, papers = json.loads(line)
+        *asked, evidence, own, removed, papers = json.loads(line)
         read = tuple(ReadPaper(k, r) for k, r in ((k, whole(s)) for k, s in papers) if r)
-        rows.append(Row(key, kind, paper, tuple(evidence), whole(own), whole(removed), read))
+        rows.append(Row(*asked, tuple(evidence), whole(own), whole(removed), read))
     return rows
 
 
@@ -340,21 +266,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made = gather(reader, chosen.data, chosen.split, base, lambda t: print(t, file=sys.stderr))
         save_rows(made, chosen.readings)
     rows = load_rows(chosen.readings)
+    pool = load_pool(chosen.data)
+    lexical = LexicalIndex.build(
+        Paper(p.key, p.title, " ".join(p.sentences)) for p in pool.values()
+    )
+    compared: dict[str, Any] = {}
     if chosen.split == "dev":
-        policy, calibration = choose_policy(rows), fit_calibration(rows)
+        policy = choose_policy(rows)
+        labelled = label_rows(rows, pool, lexical.rarities, Policy())
+        calibration = fit_calibration(labelled)
+        chances = [estimate(use.features, calibration) for use in labelled]
         parameters: dict[str, Any] = {
             "relevance_weight": policy.relevance_weight,
-            "abstain_below": round(find_threshold(rows, calibration, 0.9), 4),
+            "abstain_below": round(find_threshold(chances, labelled), 4),
             "answerability": {"intercept": calibration.intercept, **calibration.weights},
         }
         if chosen.parameters:
             chosen.parameters.write_text(json.dumps(parameters, indent=2) + "\n", "utf-8")
+        chances = cross_validate(labelled)
+        threshold = find_threshold(chances, labelled)
+        compared = compare(labelled)
     else:
         parameters = json.loads(chosen.parameters.read_text("utf-8"))
         calibration = Calibration.from_parameters(parameters)
         policy = Policy(relevance_weight=parameters["relevance_weight"])
-    figures = summarise(rows, calibration, parameters["abstain_below"], policy)
-    print(json.dumps({"parameters": parameters, "figures": figures}, indent=1))
+        labelled = label_rows(rows, pool, lexical.rarities, Policy())
+        chances = [estimate(use.features, calibration) for use in labelled]
+        threshold = parameters["abstain_below"]
+    figures = summarise(rows, labelled, chances, threshold, policy)
+    shown = {"parameters": parameters, "figures": figures, "compared": compared}
+    print(json.dumps(shown, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,292 @@
+"""Says with what probability the papers read state what is asked.
+
+A logistic model over two kinds of features: what the reader made of the papers, and what the
+question's own words show when they are laid beside the evidence. The reader sees the topic well
+and the kind of answer badly; a question that asks how many prompts there are is not answered by
+a sentence without a figure beside "prompts", and that can be read off the page. Every feature is
+larger the more speaks for an answer, and no weight is negative.
+
+Pure: readings, texts and the rarity of words in; numbers out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from askpapers.encoders.reader import Reading
+from askpapers.errors import ResourceError
+from askpapers.evidence import LIMIT, Policy, ReadPaper, choose_evidence, log_odds
+
+READ_FEATURES = ("best_answerable", "lead_answerable", "best_sentence", "best_relevance")
+WORD_FEATURES = (
+    "sentence_coverage",
+    "evidence_coverage",
+    "lead_coverage",
+    "no_rare_word",
+    "asked_held",
+    "asked_shown",
+    "no_figure",
+    "no_counted",
+    "no_superlative",
+    "unmentioned",
+    "unheld",
+)
+FEATURES = (*READ_FEATURES, *WORD_FEATURES)
+
+Rarity = Callable[[str], Mapping[str, float]]
+"""Stems of a text, stop words left out, each with its rarity (0..1) among the papers."""
+
+_WORD = re.compile(r"\w+")
+_NAME = re.compile(
+    r"\b(?:\w*[A-Z]\w*[A-Z]\w*|\w*[A-Z]\w*\d\w*|\w*\d\w*[A-Z]\w*)\b(?!-(?:like|style|type)\b)"
+)
+_AMOUNT = re.compile(r"\d[\d.]*[A-Za-z]{1,2}")
+"""An amount with its unit ("30B", "96K", "9000X") is no name."""
+_NUMBER_WORDS = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|fifty|hundreds?"
+    "|thousands?|millions?|billions?|dozens?|half|halves?|halved|twice|thrice|doubl\\w+|tripl\\w+"
+    "|single|orders? of magnitude"
+)
+_FORMULA = r"\\?(?:\b(?:O|Omega|Theta|poly|log)|[ΩΘ])\s?\([^()]*\)|\$[^$]+\$"
+_FIGURE = re.compile(
+    rf"(?<![\w-])\d[\d.,]*\w?(?![\w-])|\b(?:{_NUMBER_WORDS})\b|{_FORMULA}", re.IGNORECASE
+)
+"""A number by itself, or a formula; the one in "CIFAR-10" or "1x1" is part of a name."""
+_AUXILIARY = (
+    "do|does|did|is|are|was|were|has|have|had|can|could|will|would|shall|should|must|may|might"
+)
+_SMALL = (
+    f"{_AUXILIARY}|of|in|for|on|per|from|to|with|at|by|under|over|between|into|than|that|when|if"
+    "|the|a|an|it|its|you|i|we|they|and|or|each|as"
+)
+_PHRASE = rf"(?:(?!(?:{_SMALL})\b)[\w/+'-]+\s+){{0,4}}?(?!(?:{_SMALL})\b)[\w/+'-]+"
+_PHRASE_END = rf"(?=\s+(?:{_SMALL})\b|\s*[?,.;:]|\s*$)"
+_MEASURES = (
+    "accuracy|accuracies|percentage|percent|number|rate|score|f1|bleu|rouge|map|auc|perplexity"
+    "|error|size|factor|fraction|share|proportion|speed-?up|cost|throughput|latency|exponent"
+    "|dimension|length|ratio|coefficient|temperature|width|depth"
+)
+_ASKS_FIGURE = re.compile(
+    r"\bhow (?:many|fast|large|big|often|deep|far|high|small|few|old|accurate(?:ly)?)\b"
+    r"|\bhow (?:much|long) (?!(?:is|must|should|can|could)\b)"
+    rf"|\b(?:what|which) (?:(?!(?:{_SMALL})\b)[\w./+-]+ ){{0,4}}(?:{_MEASURES})\b"
+    rf"|\bwhat (?:is|was|are|were) (?:the|its) (?:(?!(?:{_SMALL})\b)[\w./+-]+ ){{0,4}}"
+    rf"(?:{_MEASURES})\b"
+    r"|^\W*number of\b",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    rf"(?:^|[:;,?]\s)\W*(?:\w+ )?how many (?P<what>{_PHRASE}){_PHRASE_END}", re.IGNORECASE
+)
+_ASKED = re.compile(
+    rf"\b(?:(?:which|what|whose|how (?:many|much)) (?P<a>{_PHRASE})(?=\s+(?:{_AUXILIARY}|of)\b)"
+    rf"|what (?:is|was|are|were) (?:the|its|their) (?P<b>{_PHRASE}){_PHRASE_END})",
+    re.IGNORECASE,
+)
+_SUPERLATIVE = re.compile(
+    r"\b(?:best|worst|most|least|fewest|(?:high|low|larg|small|long|short|fast|slow|strong|weak"
+    r"|great|bigg|big|cheap|early|earli|late)est)\b",
+    re.IGNORECASE,
+)
+_RANKED = re.compile(rf"{_SUPERLATIVE.pattern}|outperform|state[- ]of[- ]the[- ]art", re.IGNORECASE)
+_UNCOUNTABLE = frozenset(("percent", "percentage", "point", "time", "fold"))
+_NEAR_WORDS = 6
+_MOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A logistic model over FEATURES, fitted on the development questions.
+
+    `relevance_floor` is the relevance (0..1) from which a paper counts as relevant enough.
+    """
+
+    intercept: float
+    weights: Mapping[str, float] = field(default_factory=dict)
+    relevance_floor: float = 0.5
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Calibration:
+        """Read the `parameters` table of the reader's manifest.
+
+        Raises:
+            ResourceError: a number is missing or names a feature that doesn't exist.
+        """
+        table = parameters.get("answerability")
+        if not isinstance(table, Mapping) or "intercept" not in table:
+            raise ResourceError("The reader's manifest holds no answerability calibration.")
+        weights = {k: float(v) for k, v in table.items() if k != "intercept"}
+        unknown = sorted(set(weights) - set(FEATURES))
+        if unknown:
+            raise ResourceError(f"The reader's manifest weighs unknown features {unknown!r}.")
+        floor = float(parameters.get("relevance_floor", 0.5))
+        return cls(float(table["intercept"]), weights, floor)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A paper that was read, with the title and the sentences that the reader saw."""
+
+    read: ReadPaper
+    title: str
+    sentences: Sequence[str]
+
+    @property
+    def text(self) -> str:
+        """Title and sentences."""
+        return " ".join([f"{self.title}.", *self.sentences])
+
+
+def measure(
+    question: str, pages: Sequence[Page], rarity: Rarity, policy: Policy | None = None
+) -> dict[str, float]:
+    """Return the features by name: log-odds of the readings, shares and marks of the words.
+
+    The lead is the paper of the sentence that is chosen first.
+    """
+    ranked = [page.read for page in pages]
+    chosen = choose_evidence(ranked, policy)
+    if not chosen:
+        return dict.fromkeys(READ_FEATURES, -LIMIT) | dict.fromkeys(WORD_FEATURES, -1.0)
+    by_id = {page.read.paper_id: page for page in pages}
+    lead = by_id[chosen[0].paper_id]
+    first = lead.sentences[chosen[0].sentence]
+    quotes = [(c.paper_id, by_id[c.paper_id].sentences[c.sentence]) for c in chosen]
+    own = [quote for paper_id, quote in quotes if paper_id == chosen[0].paper_id]
+    sources = [by_id[paper_id] for paper_id in dict.fromkeys(c.paper_id for c in chosen)]
+    asked = rarity(question)
+    held = set(rarity(lead.text))
+    return measure_readings(ranked) | {
+        "sentence_coverage": _cover(asked, set(rarity(f"{lead.title}. {first}"))),
+        "evidence_coverage": _cover(
+            asked,
+            set(
+                rarity(
+                    " ".join([*(page.title for page in sources), *(quote for _, quote in quotes)])
+                )
+            ),
+        ),
+        "lead_coverage": _cover(asked, held),
+        "no_rare_word": -max((w for stem, w in asked.items() if stem not in held), default=0.0),
+        "asked_held": _cover_asked(question, held, rarity) - 1.0,
+        "asked_shown": _cover_asked(question, set(rarity(" ".join([lead.title, *own]))), rarity)
+        - 1.0,
+        "no_figure": -float(_lacks_figure(question, own)),
+        "no_counted": -float(find_uncounted(question, [lead.title, *lead.sentences]) is not None),
+        "no_superlative": -float(
+            bool(_SUPERLATIVE.search(question)) and not _RANKED.search(" ".join(own))
+        ),
+        "unmentioned": -float(
+            min(_MOST, len(find_unmentioned(question, [page.text for page in sources])))
+        ),
+        "unheld": -float(min(_MOST, len(find_unmentioned(question, [lead.text])))),
+    }
+
+
+def measure_readings(ranked: Sequence[ReadPaper]) -> dict[str, float]:
+    """Return READ_FEATURES by name, in log-odds.
+
+    `lead_answerable` is that of the paper read as most relevant.
+    """
+    if not ranked:
+        return dict.fromkeys(READ_FEATURES, -LIMIT)
+    lead = max(ranked, key=lambda paper: paper.reading.relevance)
+    sentences = [s for paper in ranked for s in paper.reading.sentences]
+    return {
+        "best_answerable": max(log_odds(paper.reading.answerable) for paper in ranked),
+        "lead_answerable": log_odds(lead.reading.answerable),
+        "best_sentence": max((log_odds(s) for s in sentences), default=-LIMIT),
+        "best_relevance": log_odds(lead.reading.relevance),
+    }
+
+
+def estimate(features: Mapping[str, float], calibration: Calibration) -> float:
+    """Return the probability (0..1) that the papers with these features state what is asked."""
+    total = calibration.intercept + sum(
+        weight * features[name] for name, weight in calibration.weights.items()
+    )
+    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
+
+
+def count_relevant(readings: Sequence[Reading], calibration: Calibration) -> int:
+    """Return how many papers were read as relevant enough."""
+    return sum(reading.relevance >= calibration.relevance_floor for reading in readings)
+
+
+def find_unmentioned(question: str, texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the names in a question that none of the texts mentions, in order.
+
+    A name has two capitals, or a capital and a digit ("ImageNet", "QQP", "R1"); an amount
+    ("30B") or a likeness ("GPS-like") is none. It is mentioned as a word, as part of a compound,
+    or by the initials of consecutive words.
+    """
+    words = [word.lower() for text in texts for word in _WORD.findall(text)]
+    known = {word.rstrip("s") for word in words}
+    joined = "".join(words)
+    initials = "".join(word[0] for word in words)
+
+    def is_mentioned(name: str) -> bool:
+        bare = name.lower().rstrip("s")
+        return bare in known or bare in joined or bare in initials
+
+    return tuple(
+        name
+        for name in _NAME.findall(question)
+        if not _AMOUNT.fullmatch(name) and not is_mentioned(name)
+    )
+
+
+def find_uncounted(question: str, sentences: Sequence[str]) -> str | None:
+    """Return what the question asks the number of ("prompts") where no sentence counts it.
+
+    A figure within a few words of the counted noun counts it, whether 4,600 or "four". What is
+    measured rather than counted (percent, times) is not looked for. Of the questions of
+    abstractqa (train and dev), 25% of the unanswerable ones and 0.24% of the others ask for a
+    number that their abstract does not give; 46% and 1.2% do so or name what it does not.
+    """
+    match = _COUNTED.search(question)
+    words = _WORD.findall(match["what"]) if match else []
+    plurals = [word for word in words if _singular(word) != word.lower()]
+    if not plurals or _singular(plurals[-1]) in _UNCOUNTABLE:
+        return None
+    counted = _singular(plurals[-1])
+    for sentence in sentences:
+        for figure in _FIGURE.finditer(sentence):
+            after = _WORD.findall(sentence[figure.end() :])[:_NEAR_WORDS]
+            before = _WORD.findall(sentence[: figure.start()])[-_NEAR_WORDS:]
+            if counted in map(_singular, (*before, *after)):
+                return None
+    return plurals[-1]
+
+
+def _cover(asked: Mapping[str, float], held: set[str]) -> float:
+    """Return the share (0..1) of the rarity of the asked words that is held."""
+    total = sum(asked.values())
+    return sum(weight for stem, weight in asked.items() if stem in held) / total if total else 0.0
+
+
+def _cover_asked(question: str, held: set[str], rarity: Rarity) -> float:
+    """Return the share of what is asked for ("which optimizer") that is held; 1 for no noun."""
+    match = _ASKED.search(question)
+    asked = rarity(match["a"] or match["b"]) if match else {}
+    return _cover(asked, held) if asked else 1.0
+
+
+def _lacks_figure(question: str, shown: Sequence[str]) -> bool:
+    """Tell whether a figure is asked for and the evidence holds none but the question's own."""
+    if not _ASKS_FIGURE.search(question):
+        return False
+    known = {figure.lower().strip(".,") for figure in _FIGURE.findall(question)}
+    found = {figure.lower().strip(".,") for text in shown for figure in _FIGURE.findall(text)}
+    return not found - known
+
+
+def _singular(word: str) -> str:
+    word = word.lower()
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word

@@ -1,0 +1,212 @@
+"""The features of the answerability model, one by one, and the probability they make."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askpapers.answerability import (
+    FEATURES,
+    READ_FEATURES,
+    WORD_FEATURES,
+    Calibration,
+    Page,
+    count_relevant,
+    estimate,
+    find_uncounted,
+    find_unmentioned,
+    measure,
+    measure_readings,
+)
+from askpapers.encoders.reader import Reading
+from askpapers.errors import ResourceError
+from askpapers.evidence import ReadPaper, log_odds
+from askpapers.terms import find_terms
+
+CALIBRATION = Calibration(-1.0, {"best_answerable": 1.0, "best_sentence": 0.5})
+PLOVER = (
+    "Plover: Bandits for New Users",
+    ("New users are a problem.", "Plover has 12 heads and reads CIFAR-10.", "It wins."),
+)
+
+
+def rarity(text: str) -> dict[str, float]:
+    """Every word is as rare as any other; a plural is its singular."""
+    return {term.rstrip("s"): 1.0 for term in find_terms(text)}
+
+
+def paper(name: str, relevance: float, sentences: list[float], answerable: float) -> ReadPaper:
+    return ReadPaper(name, Reading(relevance, answerable, tuple(sentences)))
+
+
+def features_of(question: str, *, shown: int = 1) -> dict[str, float]:
+    """The features where sentence `shown` of the one paper is the best evidence by far."""
+    marks = [0.9 if i == shown else 0.0001 for i in range(3)]
+    return measure(question, [Page(paper("p", 0.9, marks, 0.5), *PLOVER)], rarity)
+
+
+def test_every_feature_is_measured() -> None:
+    assert set(features_of("How many heads has Plover?")) == set(FEATURES)
+    nothing = measure("How many?", [], rarity)
+    assert set(nothing) == set(FEATURES)
+    assert all(nothing[name] < 0 for name in FEATURES)
+    assert estimate(nothing, Calibration(0.0, {"best_answerable": 1.0})) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("question", "lacks"),
+    [
+        ("How many heads does Plover have?", False),
+        ("How many layers does Plover have?", True),
+        ("How many attention heads are in Plover?", False),
+        ("How many users does Plover serve?", True),
+        ("Why are new users a problem?", False),
+    ],
+)
+def test_a_counted_thing_needs_a_figure_beside_it(question: str, lacks: bool) -> None:
+    assert features_of(question)["no_counted"] == -float(lacks)
+
+
+@pytest.mark.parametrize(
+    ("question", "uncounted"),
+    [
+        ("How many prompts are in the set?", "prompts"),
+        ("how many GPU hours", None),
+        ("On how many languages was it tried?", "languages"),
+        ("Of its two stages, how many steps does each take?", "steps"),
+        ("How many categories does it have?", None),
+        ("How many times faster is it?", None),
+        ("How many percent faster is it?", None),
+        ("How many exist?", None),
+        ("How many queries does it need?", None),
+        ("I wonder how many prompts one needs. Is there a rule?", None),
+        ("How much data does it need?", None),
+    ],
+)
+def test_what_no_sentence_counts_is_named(question: str, uncounted: str | None) -> None:
+    sentences = [
+        "It took 77 GPU hours.",
+        "Prompts of many kinds are then sorted into five categories.",
+        "RF-8 languages.",
+        "It needs O(n) queries.",
+    ]
+    assert find_uncounted(question, sentences) == uncounted
+
+
+@pytest.mark.parametrize(
+    ("question", "shown", "lacks"),
+    [
+        ("What accuracy does Plover reach?", 1, False),
+        ("What accuracy does Plover reach?", 2, True),
+        ("What is the error rate of Plover?", 2, True),
+        ("How fast is Plover?", 2, True),
+        ("How many of the 12 heads does Plover use?", 1, True),
+        ("How does Plover win?", 2, False),
+        ("What does the size of Plover depend on?", 2, False),
+        ("Which users does Plover help?", 2, False),
+    ],
+)
+def test_where_a_figure_is_asked_for_the_evidence_needs_a_new_one(
+    question: str, shown: int, lacks: bool
+) -> None:
+    assert features_of(question, shown=shown)["no_figure"] == -float(lacks)
+
+
+@pytest.mark.parametrize(
+    ("question", "held"),
+    [
+        ("Which optimizer does Plover use?", 0.0),
+        ("Which bandit does Plover use?", 1.0),
+        ("What is the inter-annotator agreement of Plover?", 0.0),
+        ("How does Plover work?", 1.0),
+    ],
+)
+def test_what_is_asked_for_should_stand_in_the_paper(question: str, held: float) -> None:
+    assert features_of(question)["asked_held"] == pytest.approx(held - 1.0)
+
+
+def test_the_best_of_many_needs_a_comparison() -> None:
+    assert features_of("Which bandit has the lowest regret?")["no_superlative"] == -1.0
+    assert features_of("Which bandit has regret?")["no_superlative"] == 0.0
+
+
+def test_coverage_is_the_share_of_rarity_held() -> None:
+    features = features_of("Do Plover heads sing?")
+    assert features["sentence_coverage"] == pytest.approx(2 / 3)
+    assert features["lead_coverage"] == pytest.approx(2 / 3)
+    assert features["no_rare_word"] == -1.0
+    assert features_of("Do Plover users win?", shown=2)["sentence_coverage"] == 1.0
+    assert features_of("Are problem users in Plover?", shown=2)["sentence_coverage"] < 1.0
+    assert features_of("Are problem users in Plover?", shown=2)["lead_coverage"] == 1.0
+
+
+def test_names_are_looked_for_in_the_lead_and_in_all_that_is_shown() -> None:
+    other = Page(paper("o", 0.8, [0.8], 0.5), "Other", ("ImageNet is large.",))
+    lead = Page(paper("p", 0.9, [0.1, 0.9, 0.1], 0.5), *PLOVER)
+    features = measure("Does Plover read ImageNet with BERT?", [lead, other], rarity)
+    assert features["unheld"] == -2.0
+    assert features["unmentioned"] == -1.0
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_answerability_rises_with_the_readings(low: float, high: float) -> None:
+    low, high = sorted((low, high))
+    weak = measure_readings([paper("a", 0.5, [0.5], low)])
+    strong = measure_readings([paper("a", 0.5, [0.5], high)])
+    assert 0.0 < estimate(weak, CALIBRATION) <= estimate(strong, CALIBRATION) < 1.0
+
+
+def test_answerability_by_hand() -> None:
+    ranked = [paper("a", 0.9, [0.5], 0.5), paper("b", 0.2, [0.8], 0.75)]
+    total = -1.0 + math.log(3) + 0.5 * math.log(4)
+    expected = 1 / (1 + math.exp(-total))
+    assert estimate(measure_readings(ranked), CALIBRATION) == pytest.approx(expected)
+
+
+def test_lead_is_the_most_relevant_paper() -> None:
+    ranked = [paper("a", 0.2, [0.5], 0.9), paper("b", 0.9, [0.5], 0.1)]
+    features = measure_readings(ranked)
+    assert set(features) == set(READ_FEATURES)
+    assert features["lead_answerable"] == pytest.approx(log_odds(0.1))
+    assert features["best_answerable"] == pytest.approx(log_odds(0.9))
+    assert not set(READ_FEATURES) & set(WORD_FEATURES)
+
+
+def test_relevant_papers_are_counted() -> None:
+    readings = [Reading(0.9, 0.5, ()), Reading(0.6, 0.5, ()), Reading(0.2, 0.5, ())]
+    assert count_relevant(readings, CALIBRATION) == 2
+    assert count_relevant(readings, Calibration(0.0, {}, relevance_floor=0.1)) == 3
+
+
+def test_calibration_is_read_from_the_manifest() -> None:
+    table = {"answerability": {"intercept": -0.5, "best_sentence": 0.4}, "relevance_floor": 0.3}
+    assert Calibration.from_parameters(table) == Calibration(-0.5, {"best_sentence": 0.4}, 0.3)
+
+
+@pytest.mark.parametrize(
+    "table", [{}, {"answerability": {}}, {"answerability": {"intercept": 0.0, "mood": 1.0}}]
+)
+def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
+    with pytest.raises(ResourceError):
+        Calibration.from_parameters(table)
+
+
+@pytest.mark.parametrize(
+    ("question", "unmentioned"),
+    [
+        ("What does RITA reach on ImageNet?", ("ImageNet",)),
+        ("How fast is RITA?", ()),
+        ("What is the CBS of this?", ()),
+        ("Does ResNet50 help GPT-4o?", ("ResNet50", "GPT")),
+        ("Do ResNets help?", ()),
+        ("what about imagenet?", ()),
+        ("Is RITA 900X faster than a 30B model with 96K tokens?", ()),
+        ("Does RITA work on GPS-like tracks?", ()),
+    ],
+)
+def test_names_that_no_text_mentions_are_found(question, unmentioned):
+    texts = ["RITA: Group Attention", "The critical batch size of a ResNet-18 grows."]
+    assert find_unmentioned(question, texts) == unmentioned
