@@ -18,6 +18,7 @@ from askpapers.compression import find_compressions
 from askpapers.domain import Dropped, Evidence, Paper
 from askpapers.errors import UsageError
 from askpapers.generation import Generator, Message, Sampling
+from askpapers.injections import find_fault
 from askpapers.prompts import Prompt, escape_control_tokens
 from askpapers.sentences import split_sentences
 from askpapers.support import SupportJudge
@@ -212,7 +213,9 @@ def _render(
     for n, paper_id in enumerate(dict.fromkeys(e.paper_id for e in units), 1):
         paper = papers[paper_id]
         own = sorted((e for e in units if e.paper_id == paper_id), key=lambda e: e.start)
-        body = paper.abstract if writer.whole_abstracts else " ".join(e.quote for e in own)
+        if writer.whole_abstracts:
+            own = _all_sentences(paper, units)
+        body = " ".join(e.quote for e in own)
         blocks.append(f"[{n}] {_clean(paper.title, writer)}: {_clean(body, writer)}")
     values = {"question": _clean(question, writer), "sources": "\n".join(blocks)}
     if "max_sentences" in writer.prompt.variables:
@@ -228,7 +231,7 @@ def _clean(text: str, writer: Writer) -> str:
 
 
 def _all_sentences(paper: Paper, chosen: Sequence[Evidence]) -> list[Evidence]:
-    """Every sentence of a paper's abstract as evidence; chosen ones keep their score."""
+    """Every sentence of a paper's abstract that may be evidence; chosen ones keep their score."""
     scores = {(e.paper_id, e.start): e.score for e in chosen}
     return [
         Evidence(
@@ -239,4 +242,5 @@ def _all_sentences(paper: Paper, chosen: Sequence[Evidence]) -> list[Evidence]:
             scores.get((paper.paper_id, span.start), 0.0),
         )
         for span in split_sentences(paper.abstract)
+        if find_fault(paper.abstract[span.start : span.end]) is None
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import lzma
+import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -43,18 +44,30 @@ from askpapers.training.reader import MAX_TOKENS_NEAR, find_neighbours, installe
 from askpapers.training.reader_data import Question, load_abstractqa, load_scifact
 from askpapers.training.written import Abstract
 
-SHOWN = 12
-"""Papers read for a question."""
+SHOWN = 8
+"""Papers read for a question: as many as an answer is chosen from."""
 _REPEATS = 10_000
 
 
 def gather(
-    reader: Reader, data: Path, split: str, base: Path, report: Callable[[str], None]
+    reader: Reader,
+    data: Path,
+    split: str,
+    base: Path,
+    report: Callable[[str], None],
+    answerable: int | None = None,
 ) -> list[Row]:
-    """Read every question of the split, the off-topic ones and the held-out claims."""
+    """Read every question of the split, the off-topic ones and the held-out claims.
+
+    With `answerable`, only so many of the answerable questions, drawn by a fixed seed.
+    """
     pool = load_pool(data)
     questions = load_abstractqa(data / "abstractqa")[1]
-    asked = [*questions[split], *load_off_topic(data, split)]
+    stated = [question for question in questions[split] if question.evidence]
+    if answerable is not None:
+        stated = random.Random(answerable).sample(stated, answerable)
+    others = [question for question in questions[split] if not question.evidence]
+    asked = [*stated, *others, *load_off_topic(data, split)]
     near = find_neighbours(
         MeanBert(base, max_tokens=MAX_TOKENS_NEAR),
         list(pool.values()),
@@ -254,6 +267,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--parameters", type=Path, help="JSON of the fit: read on test, else written"
     )
+    parser.add_argument(
+        "--answerable", type=int, help="answerable questions read, drawn at random; default: all"
+    )
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args(arguments)
 
@@ -263,7 +279,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     base = installed_base()
     if not chosen.readings.is_file():
         reader = TorchReader(base, chosen.weights)
-        made = gather(reader, chosen.data, chosen.split, base, lambda t: print(t, file=sys.stderr))
+        made = gather(
+            reader,
+            chosen.data,
+            chosen.split,
+            base,
+            lambda text: print(text, file=sys.stderr),
+            chosen.answerable,
+        )
         save_rows(made, chosen.readings)
     rows = load_rows(chosen.readings)
     pool = load_pool(chosen.data)
