@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "askpapers"
 LAYERS = [
     ["errors", "domain", "resources"],
     ["settings", "prompts", "models", "corpus"],
-    ["tokens", "sentences", "terms", "encoders", "store", "lexical", "generation"],
+    ["tokens", "sentences", "terms", "encoders", "sealing", "store", "lexical", "generation"],
     [
         "passages",
         "queries",
