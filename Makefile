@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export Q
 .DEFAULT_GOAL := help
-.PHONY: help setup ask ui chat test lint types eval bench torture screenshots docs clean
+.PHONY: help setup ask ui chat test lint types eval bench torture fuzz screenshots docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,12 @@ bench: $(READY)  ## time searches and answers against a reference in the same ru
 
 torture: $(READY)  ## the long fault tests
 	$(BIN)/python -m tests.torture
+
+# atheris is no dependency: it is needed here alone, and its wheels are for few Pythons.
+fuzz: $(READY)  ## fuzz the readers of input by coverage, two minutes each
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	for target in parsers drafts grammar lines; do \
+		$(BIN)/python -m tests.fuzz_coverage $$target -max_total_time=120 -timeout=20 -rss_limit_mb=4096 || exit 1; done
 
 screenshots: $(READY)  ## pictures of the page into docs/
 	$(BIN)/python -m tests.screenshots

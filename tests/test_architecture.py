@@ -12,7 +12,17 @@ SOURCE = Path(__file__).parents[1] / "src" / "askpapers"
 LAYERS = [
     ["errors", "domain", "resources"],
     ["settings", "prompts", "models", "corpus"],
-    ["tokens", "sentences", "terms", "injections", "encoders", "store", "lexical", "generation"],
+    [
+        "tokens",
+        "sentences",
+        "terms",
+        "injections",
+        "encoders",
+        "sealing",
+        "store",
+        "lexical",
+        "generation",
+    ],
     [
         "passages",
         "queries",

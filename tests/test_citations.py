@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askpapers.citations import (
+    Draft,
     build_grammar,
     escape_brackets,
     find_figures,
@@ -43,6 +44,15 @@ def test_a_verdict_that_nothing_proves_is_left_out(written, read):
 
 def test_a_number_counts_once():
     assert read_drafts("It works [1][1].")[0].numbers == (1,)
+
+
+def test_a_number_that_no_source_can_have_is_no_mark():
+    assert read_drafts(f"It fails [{'1' * 5000}].\nIt works [2].") == [Draft("It works.", (2,))]
+
+
+def test_an_endless_output_is_read_in_one_pass():
+    text = f"{' ' * 200_000}It works{' ' * 200_000}[1]. {'a' * 200_000}"
+    assert read_drafts(text) == [Draft("It works.", (1,))]
 
 
 def test_marks_without_text_are_no_sentence():

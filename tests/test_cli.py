@@ -9,6 +9,7 @@ from askpapers import cli
 from askpapers.app import App
 from askpapers.cli.state import State
 from askpapers.contract import AnswerRecord, ConversationRecord, PaperRecord, SearchRecord
+from askpapers.corpus import load_papers
 from askpapers.errors import AskPapersError
 from askpapers.generation import Sampling
 from askpapers.prompts import load_prompt
@@ -174,6 +175,8 @@ def test_filters_act_before_ranking(run):
         (["--set", "retrieval.k=zero", "search", "q"], 2),
         (["--set", "nothing", "search", "q"], 2),
         (["papers", "show", "nope"], 3),
+        (["papers", "export", "--format", "pdf"], 2),
+        (["papers", "export", "--out", "/no/such/folder/x.csv"], 6),
         (["index", "build", "/no/such/file"], 3),
         (["models", "info", "nope"], 3),
         (["nonsense"], 2),
@@ -232,3 +235,26 @@ def test_support_judges_every_line(run, tmp_path):
     assert code == 0
     assert [o.get("verdict") for o in objects] == ["supported", "unsupported", None]
     assert objects[2]["status"] == "error"
+
+
+def test_papers_are_exported_and_read_back(run, tmp_path):
+    code, out, _ = run("papers", "export")
+    assert code == 0
+    assert [json.loads(line)["id"] for line in out.splitlines()] == ["dkm", "rita"]
+    path = tmp_path / "papers.csv"
+    code, out, err = run("papers", "export", "--format", "csv", "--out", str(path))
+    assert (code, out) == (0, "")
+    assert "2 papers written" in err
+    papers, _ = load_papers([path])
+    assert [(p.paper_id, p.date) for p in papers] == [("dkm", "2023-09-18"), ("rita", "2022")]
+    assert papers[0].abstract == PAPERS[0]["abstract"]
+
+
+def test_the_index_is_described(run):
+    code, out, _ = run("index", "info", "--json")
+    assert code == 0
+    assert json.loads(out)["papers"] == 2
+    assert len(json.loads(out)["database"]) == 3
+    code, out, _ = run("index", "info")
+    assert code == 0
+    assert "database" not in out

@@ -89,7 +89,15 @@ def test_a_malformed_line_is_refused(text):
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [('{"id": "a", "question": 1}', "a"), ('{"id": 4}', "4"), ("[1]", None), ("{", None)],
+    [
+        ('{"id": "a", "question": 1}', "a"),
+        ('{"id": 4}', "4"),
+        ("[1]", None),
+        ("{", None),
+        ("[" * 100_000, None),
+        ('{"id": 1' + "0" * 5000 + "}", None),
+        ('{"id": "\\ud800", "question": 1}', "?"),
+    ],
 )
 def test_the_id_of_a_bad_line_is_found(text, found):
     assert contract.find_id(text) == found

@@ -49,6 +49,19 @@ def test_damaged_files_are_found_or_harmless(how):
     assert tried >= 10
 
 
+@pytest.mark.parametrize("adding", [False, True])
+def test_bits_that_no_sum_covers_are_harmless(adding):
+    tried, broken = torment("flip_bits", 5, adding=adding)
+    assert broken == []
+    assert tried >= 60
+
+
+def test_flipped_bits_of_an_index_that_was_added_to_are_found_or_harmless():
+    tried, broken = torment("damage_files", 1, how="with a bit flipped", adding=True, seed=1)
+    assert broken == []
+    assert tried >= 10
+
+
 def test_a_full_disk_keeps_the_old_index():
     _, broken = torment("fill_disks", 2)
     assert broken == []

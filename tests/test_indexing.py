@@ -17,7 +17,8 @@ from askpapers.errors import (
     NotFound,
 )
 from askpapers.indexing import add_papers, build_index, open_index, rebuild_index, verify_index
-from askpapers.indexing.generations import read_current, writer
+from askpapers.indexing.generations import read_current, sum_fields, writer
+from askpapers.indexing.opening import _check_files, _read_manifest
 from index_parts import HashEmbedder, build_words, make_records, write_records
 
 pytestmark = pytest.mark.real
@@ -37,6 +38,14 @@ def add(home, *paths, embedder=None):
 
 def rebuild(home, embedder=None):
     return rebuild_index(home=home, embedder=embedder or HashEmbedder(), build_lexical=build_words)
+
+
+def read_manifest(home):
+    return _read_manifest(read_current(home).index)
+
+
+def check_sums(home):
+    return list(_check_files(read_current(home).index, read_manifest(home), summed=True))
 
 
 def snapshot(folder):
@@ -368,11 +377,74 @@ def test_rejections_are_reported_with_file_and_line(home, corpus, tmp_path):
 
 def test_a_home_of_another_format_says_so(home, corpus):
     build(home, corpus)
-    fields = json.loads((home / "current.json").read_text())
-    (home / "current.json").write_text(json.dumps(fields | {"format": 99}))
+    fields = json.loads((home / "current.json").read_text()) | {"format": 99}
+    (home / "current.json").write_text(json.dumps(fields | {"sum": sum_fields(fields)}))
     with pytest.raises(MismatchError, match="99"):
         open_index(home)
     assert build(home, corpus).changed
+
+
+def test_no_bit_of_the_pointer_and_of_the_manifest_flips_unseen(home, corpus):
+    build(home, corpus)
+    right = read_current(home)
+    for path in (home / "current.json", right.index / "manifest.json"):
+        sound = path.read_bytes()
+        for place in range(0, 8 * len(sound), 3):
+            data = bytearray(sound)
+            data[place // 8] ^= 1 << place % 8
+            path.write_bytes(data)
+            try:
+                current = read_current(home)
+                _read_manifest(right.index)
+            except (IndexDamaged, IndexMismatch):
+                continue
+            assert current == right, f"bit {place} of {path.name}"
+        path.write_bytes(sound)
+
+
+@pytest.mark.parametrize("written", ["0", "3", "5", "9"])
+def test_a_flipped_format_is_damage_that_is_mended_not_another_version(home, corpus, written):
+    build(home, corpus)
+    path = home / "current.json"
+    path.write_text(path.read_text().replace('"format": 1', f'"format": {written}'))
+    with pytest.raises(IndexDamaged):
+        open_index(home)
+    assert rebuild(home).papers == 30
+    assert verify_index(home) == []
+
+
+def test_a_pointer_to_a_corpus_that_never_was_does_not_cost_the_corpus(home, corpus):
+    build(home, corpus)
+    path = home / "current.json"
+    name = read_current(home).corpus.name
+    path.write_text(path.read_text().replace(name, f"0{name[1:]}" if name[0] != "0" else "1"))
+    with pytest.raises(IndexDamaged):
+        open_index(home)
+    corpus.unlink()
+    assert rebuild(home).papers == 30
+    assert read_current(home).corpus.name == name
+
+
+def test_every_page_of_the_vector_database_is_sealed(home, corpus, tmp_path):
+    build(home, corpus)
+    add(home, write_records(tmp_path / "b.jsonl", make_records(1, seed=1)))
+    for _ in range(2):
+        open_index(home).close()  # Chroma writes a row each time
+    path = read_current(home).index / "chroma" / "chroma.sqlite3"
+    sound = path.read_bytes()
+    size = int.from_bytes(sound[16:18], "big")
+    changing = read_manifest(home)["database"][1]
+    passed = []
+    for page in range(len(sound) // size):
+        for place in (0, 200, size // 2, size - 1):
+            data = bytearray(sound)
+            data[page * size + place] ^= 4
+            path.write_bytes(data)
+            if not any("altered" in finding for finding in check_sums(home)):
+                passed.append(page + 1)
+    assert set(passed) == {changing}
+    path.write_bytes(sound)
+    assert verify_index(home) == []
 
 
 def test_vectors_are_those_of_the_embedder(home, corpus):
@@ -407,4 +479,13 @@ def test_a_damaged_corpus_is_found_and_built_anew(home, corpus):
     assert any("damaged" in finding for finding in verify_index(home))
     open_index(home).close()  # the index itself is sound
     build(home, corpus, force=True)
+    assert verify_index(home) == []
+
+
+def test_an_altered_first_line_of_the_corpus_is_found_and_costs_nothing(home, corpus, tmp_path):
+    build(home, corpus)
+    path = read_current(home).corpus
+    path.write_bytes(path.read_bytes().replace(b"1 files:", b"9 files:", 1))
+    assert verify_index(home) == ["the first line of the corpus file is altered"]
+    assert add(home, write_records(tmp_path / "b.jsonl", make_records(1, seed=1))).papers == 31
     assert verify_index(home) == []

@@ -51,17 +51,8 @@ def test_the_waiting_page_answers_until_it_is_closed_and_leaves_the_socket():
             connection.close()
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        (b"127.0.0.1:7860", 200),
-        (b"localhost:7860", 200),
-        (b"evil.example:7860", 421),
-        (b"evil.example", 421),
-        (b"", 421),
-    ],
-)
-def test_the_guard_answers_to_its_own_name_only(host, status):
+def answer_of(headers, hosts):
+    """Return (status, headers) that the guard answers a request with."""
     import asyncio
 
     sent = []
@@ -73,10 +64,49 @@ def test_the_guard_answers_to_its_own_name_only(host, status):
     async def send(message):
         sent.append(message)
 
-    guard = Guard(app, hosts={"127.0.0.1", "localhost"})
-    asyncio.run(guard({"type": "http", "headers": [(b"host", host)]}, None, send))
-    assert sent[0]["status"] == status
+    guard = Guard(app, hosts=hosts)
+    asyncio.run(guard({"type": "http", "headers": list(headers.items())}, None, send))
+    return sent[0]["status"], dict(sent[0]["headers"])
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"127.0.0.1:7860", 200),
+        (b"localhost:7860", 200),
+        (b"evil.example:7860", 421),
+        (b"evil.example", 421),
+        (b"", 421),
+    ],
+)
+def test_the_guard_answers_to_its_own_name_only(host, status):
+    found, headers = answer_of({b"host": host}, {"127.0.0.1", "localhost"})
+    assert found == status
     if status == 200:
-        policy = dict(sent[0]["headers"])[b"content-security-policy"]
+        policy = headers[b"content-security-policy"]
         assert b"default-src 'self'" in policy
         assert b"http:" not in policy
+
+
+@pytest.mark.parametrize("hosts", [{"localhost"}, None])
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (b"http://localhost:7860", 200),
+        (b"HTTP://LocalHost:7860", 200),
+        (b"http://localhost:8080", 403),
+        (b"https://evil.example", 403),
+        (b"http://localhost:7860@evil.example", 403),
+        (b"http://localhost:7860.evil.example", 403),
+        (b"null", 403),
+        (b"", 403),
+    ],
+)
+def test_no_other_site_may_use_the_page(hosts, origin, status):
+    assert answer_of({b"host": b"localhost:7860", b"origin": origin}, hosts)[0] == status
+
+
+def test_behind_a_proxy_the_forwarded_name_is_the_origin():
+    headers = {b"host": b"10.0.0.7:7860", b"origin": b"https://papers.example"}
+    assert answer_of(headers, None)[0] == 403
+    assert answer_of(headers | {b"x-forwarded-host": b"papers.example"}, None)[0] == 200

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from askpapers.errors import UsageError
 
 _ABBREVIATIONS = ("et al. ", "e.g. ", "i.e. ", "vs. ", "cf. ", "w.r.t. ", "Fig. ", "Eq. ", "resp. ")
-_SENTENCE = re.compile(r"\s*(?P<text>[^\[\]\n]*?)\s*(?P<marks>(?:\[\d+\])+)\.(?=\s|$)")
+_MARKS = re.compile(r"(?P<marks>(?:\[[0-9]{1,9}\])+)\.(?=\s|$)")
+_NO_TEXT = re.compile(r"[\[\]\n]")
 _SPACES = re.compile(r"\s+")
 _FIGURE = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _VERDICT = re.compile(r"^(?:Yes|No)[:,]\s+(?=\S)")
@@ -87,9 +88,13 @@ def read_drafts(text: str) -> list[Draft]:
     models get it wrong, and no sentence of an abstract can prove it.
     """
     drafts = []
-    for match in _SENTENCE.finditer(text):
-        body = capitalise(_VERDICT.sub("", match["text"]).strip())
-        numbers = tuple(dict.fromkeys(int(n) for n in re.findall(r"\d+", match["marks"])))
+    end = 0
+    for match in _MARKS.finditer(text):
+        # The sentence is what stands between the last mark or line break and these marks.
+        before = _NO_TEXT.split(text[end : match.start()].rstrip())[-1].strip()
+        end = match.end()
+        body = capitalise(_VERDICT.sub("", before).strip())
+        numbers = tuple(dict.fromkeys(int(n) for n in re.findall("[0-9]+", match["marks"])))
         if body:
             drafts.append(Draft(text=f"{body}.", numbers=numbers))
     return drafts

@@ -178,7 +178,8 @@ class IndexManifestRecord(_Record):
     """What an index was built from and with.
 
     `patched`: papers put into or taken out of the vector index since it was last made whole;
-    `files`: bytes and CRC-32 of each.
+    `files`: bytes and CRC-32 of each; `database`: pages, the page that changes, and CRC-32 of the
+    rest of Chroma's SQLite file; `sum`: CRC-32 of all that stands here.
     """
 
     format: int
@@ -195,6 +196,8 @@ class IndexManifestRecord(_Record):
     patched: int = 0
     versions: dict[str, str]
     files: dict[str, tuple[int, int]] | None = None
+    database: tuple[int, int, int] | None = None
+    sum: int | None = None
 
 
 class IndexRecord(_Record):
@@ -318,10 +321,12 @@ def find_id(line: str) -> str | None:
     """Return the id of a line that may be malformed otherwise, so that its error can name it."""
     try:
         value = json.loads(line)
-    except ValueError:
+        found = value.get("id") if isinstance(value, dict) else None
+        name = None if found is None else str(found)
+    except (ValueError, RecursionError):
         return None
-    found = value.get("id") if isinstance(value, dict) else None
-    return None if found is None else str(found)
+    # half of a surrogate pair may stand in JSON, not in what is printed
+    return None if name is None else name.encode("utf-8", "replace").decode("utf-8")
 
 
 def make_answer(answer: Answer, *, id: str | None = None) -> AnswerRecord:

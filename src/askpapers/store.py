@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from askpapers.errors import IndexDamaged, IndexMismatch, StorageFailed
+from askpapers.sealing import check_database, compact_database, copy_database
 
 KINDS = ("passages", "sentences")
 
@@ -33,10 +33,7 @@ _HNSW = {
     "sync_threshold": 50_000,
 }
 _WRITING = {"sync_threshold": _HNSW["sync_threshold"], "batch_size": 100}
-_CHECKED_BYTES = 128 * 2**20
-"""An SQLite file up to this size is checked page by page at opening."""
-
-_DATABASE = "chroma.sqlite3"
+DATABASE = "chroma.sqlite3"
 _ALMOST_FULL_BYTES = 256 * 1024
 _FINGERPRINT = "askpapers_fingerprint"
 _DISK_FULL = ("disk is full", "no space left", "code: 13", "os error 28")
@@ -96,13 +93,13 @@ class ChromaStore:
             IndexDamaged, IndexMismatch: as `open`.
             StorageFailed: the folder cannot be written, or the disk is full.
         """
-        _check_database(source / _DATABASE)
+        check_database(source / DATABASE)
         with _translated(folder, writing=True):
             folder.mkdir(parents=True)
             for path in source.iterdir():
                 if path.is_dir():
                     shutil.copytree(path, folder / path.name)
-            _copy_database(source / _DATABASE, folder / _DATABASE)
+            copy_database(source / DATABASE, folder / DATABASE)
             client = _connect(folder)
             for kind in KINDS:
                 collection = client.get_collection(kind, embedding_function=None)
@@ -121,7 +118,7 @@ class ChromaStore:
             IndexMismatch: it was made under another fingerprint.
             StorageFailed: neither the folder nor the one for temporary files can be written.
         """
-        _check_database(folder / _DATABASE)
+        check_database(folder / DATABASE)
         borrowed = None if _is_writable(folder) else _borrow(folder)
         try:
             return cls._open(folder, fingerprint, borrowed)
@@ -220,6 +217,7 @@ class ChromaStore:
                 for _ in range(2):
                     collection.upsert(ids=[item], embeddings=vector[None, :])
             self._client.close()
+            compact_database(self.folder / DATABASE)
 
     def count(self, kind: str) -> int:
         """Return the number of items.
@@ -292,26 +290,8 @@ def _find_any(collection: Any) -> tuple[str, np.ndarray] | None:
     return found["ids"][0], np.asarray(found["embeddings"][0], dtype=np.float32)
 
 
-def _copy_database(source: Path, target: Path) -> None:
-    """Copy an SQLite file as it is between two changes: a reader's Chroma may be writing in it."""
-    try:
-        old = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
-        new = sqlite3.connect(target)
-        try:
-            old.backup(new)
-        finally:
-            new.close()
-            old.close()
-    except sqlite3.OperationalError:
-        raise  # the disk is full, or a lock
-    except sqlite3.DatabaseError as exc:
-        raise IndexDamaged(
-            f"The vector index in {str(source.parent)!r} is damaged: {exc}."
-        ) from exc
-
-
 def _is_writable(folder: Path) -> bool:
-    return all(os.access(path, os.W_OK) for path in (folder, folder / _DATABASE))
+    return all(os.access(path, os.W_OK) for path in (folder, folder / DATABASE))
 
 
 def _borrow(folder: Path) -> tempfile.TemporaryDirectory[str]:
@@ -389,37 +369,3 @@ def _is_full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < _ALMOST_FULL_BYTES
     except OSError:
         return False
-
-
-def _check_database(path: Path) -> None:
-    """Refuse an SQLite file that is not whole: Chroma may wait on one for minutes.
-
-    Raises:
-        IndexDamaged: it is missing, cut short, or malformed.
-    """
-    try:
-        with path.open("rb") as stream:
-            header = stream.read(100)
-        size = path.stat().st_size
-    except OSError as exc:
-        raise IndexDamaged(f"There is no vector index in {str(path.parent)!r}.") from exc
-    # SQLite file format, section 1.3: page size at 16, pages at 28; 1 stands for 65536.
-    page = int.from_bytes(header[16:18], "big")
-    page = 65_536 if page == 1 else page
-    pages = int.from_bytes(header[28:32], "big")
-    whole = header.startswith(b"SQLite format 3\0") and page and size == page * pages
-    fault = None if whole else "its size is not what its header says"
-    if whole and size <= _CHECKED_BYTES:
-        try:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-            try:
-                said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            finally:
-                connection.close()
-            fault = None if said == "ok" else str(said)
-        except sqlite3.OperationalError:
-            fault = None  # locked by a reader that is opening it: no sign of damage
-        except sqlite3.DatabaseError as exc:
-            fault = str(exc)
-    if fault:
-        raise IndexDamaged(f"The vector index in {str(path.parent)!r} is damaged: {fault}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,8 @@ import typer
 
 from askpapers import contract
 from askpapers.cli.terminal import bold, render_table, say, wrap
-from askpapers.errors import IndexDamaged, NotFound
+from askpapers.corpus.exporting import FORMATS
+from askpapers.errors import IndexDamaged, NotFound, StorageFailed, UsageError
 
 if TYPE_CHECKING:
     from askpapers.indexing import IndexInfo
@@ -63,6 +65,8 @@ def info(context: typer.Context, as_json: _Json = False) -> None:
         print(contract.dump(contract.IndexManifestRecord.model_validate(manifest)))
         return
     for name, value in manifest.items():
+        if name in ("database", "sum"):
+            continue
         if name == "files":
             value = f"{len(value)}, {sum(size for size, _ in value.values()) / 1e6:.1f} MB"
         elif name == "versions":
@@ -129,7 +133,26 @@ def export_papers(
     out: Annotated[Path | None, typer.Option("--out", help="File; stdout when absent.")] = None,
 ) -> None:
     """Write the papers as JSON Lines, CSV or BibTeX."""
-    context.obj.app().export_papers(format, out)
+    if format not in FORMATS:
+        raise UsageError(
+            f"Papers are exported as {', '.join(FORMATS)}, not {format!r}.",
+            hint="askpapers papers export --format csv",
+        )
+    papers = context.obj.app().papers()
+    texts = FORMATS[format](papers.values())
+    if out is None:
+        for text in texts:
+            sys.stdout.write(text)
+        return
+    try:
+        with out.open("w", encoding="utf-8", newline="") as stream:
+            stream.writelines(texts)
+    except OSError as exc:
+        raise StorageFailed(
+            f"The file {str(out)!r} cannot be written: {exc.strerror or exc}.",
+            hint="askpapers papers export --out FILE",
+        ) from exc
+    say(f"{len(papers):,} papers written to {out}.")
 
 
 def _print_report(report: IndexInfo, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from askpapers.corpus import EntryStore
 from askpapers.domain import Paper, Span
 from askpapers.errors import IndexDamaged, IndexMismatch
 from askpapers.indexing.carrying import Forerunner
-from askpapers.indexing.generations import sync_folder, write_whole
+from askpapers.indexing.generations import sum_fields, sync_folder, write_whole
 from askpapers.indexing.papers import Layout, PaperTable, PaperWriter, item_id
 from askpapers.indexing.vectors import VectorFile, VectorPool, VectorWriter, digest_text
 from askpapers.passages import (
@@ -30,9 +30,11 @@ from askpapers.passages import (
     make_sentences,
     passage_title,
 )
-from askpapers.store import KINDS, ChromaStore
+from askpapers.sealing import seal_database
+from askpapers.store import DATABASE, KINDS, ChromaStore
 
-INDEX_FORMAT = 1
+INDEX_FORMAT = 2
+"""2: the manifest holds its own sum, and the seal of Chroma's SQLite file."""
 MANIFEST = "manifest.json"
 PAPERS = "papers.sqlite"
 STORE = "chroma"
@@ -142,7 +144,9 @@ def build_generation(
         "patched": patched or 0,
         "versions": {name: version(name) for name in ("chromadb", "bm25s", "sentencex")},
         "files": describe_files(folder),
+        "database": list(astuple(seal_database(folder / STORE / DATABASE))),
     }
+    manifest["sum"] = sum_fields(manifest)
     write_whole(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     sync_folder(folder)
     return Built(manifest, embedded, reused)
@@ -151,8 +155,8 @@ def build_generation(
 def describe_files(folder: Path) -> dict[str, list[int]]:
     """Return {relative path: [bytes, crc32]} of a generation's files.
 
-    Left out are the lock, the manifest, and Chroma's SQLite file, in which Chroma writes even
-    when it only reads.
+    Left out are the lock, the manifest, which holds its own sum, and Chroma's SQLite file, which
+    has a seal instead: Chroma writes in it even when it only reads.
     """
     files = {}
     for path in sorted(folder.rglob("*")):
@@ -164,7 +168,7 @@ def describe_files(folder: Path) -> dict[str, list[int]]:
 
 def is_changing(name: str) -> bool:
     """Tell whether a file of a generation may change after the build."""
-    return name in (MANIFEST, "in-use.lock") or name.startswith(f"{STORE}/chroma.sqlite3")
+    return name in (MANIFEST, "in-use.lock") or name.startswith(f"{STORE}/{DATABASE}")
 
 
 def checksum_file(path: Path) -> int:

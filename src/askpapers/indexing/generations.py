@@ -19,10 +19,12 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from askpapers.errors import Busy, IndexDamaged, IndexMissing, MismatchError, StorageFailed
 from askpapers.resources import make_folder
@@ -51,12 +53,14 @@ def read_current(home: Path) -> Current:
     try:
         fields = json.loads(path.read_text("utf-8"))
         found = fields["format"]
+        if fields.get("sum", sum_fields(fields)) != sum_fields(fields):
+            raise ValueError("a field is altered")
         corpus, index = Path(fields["corpus"]).name, fields["index"]
     except FileNotFoundError:
         raise IndexMissing(f"There is no index in {str(home)!r} yet.") from None
     except OSError as exc:
         raise StorageFailed(f"The file {str(path)!r} cannot be read: {exc.strerror}.") from exc
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise IndexDamaged(
             f"The file {str(path)!r}, which names the index in force, is damaged.",
             hint="askpapers index build --force PATH...",
@@ -78,12 +82,19 @@ def find_corpora(home: Path) -> list[Path]:
 
 def write_current(home: Path, *, corpus: Path, index: Path | None) -> None:
     """Put a corpus and an index in force, in one step."""
-    fields = {
+    fields: dict[str, Any] = {
         "format": HOME_FORMAT,
         "corpus": corpus.name,
         "index": index.name if index else None,
     }
+    fields["sum"] = sum_fields(fields)
     write_whole(home / "current.json", json.dumps(fields) + "\n")
+
+
+def sum_fields(fields: Mapping[str, Any]) -> int:
+    """Return the crc32 of a JSON object's fields but "sum", the same in every format to come."""
+    rest = {key: value for key, value in fields.items() if key != "sum"}
+    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
 def write_whole(path: Path, text: str) -> None:

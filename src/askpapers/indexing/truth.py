@@ -59,7 +59,7 @@ def write_corpus(
     fields = {"format": _FORMAT, **asdict(head)}
     first = json.dumps(fields, ensure_ascii=False).encode("utf-8") + b"\n"
     # Two runs over the same listings may differ in their sources: the name covers the head too.
-    name = hashlib.sha256(first).hexdigest()[:16]
+    name = _name_head(first)
     path = folder / f"{name}.jsonl"
     part = folder / f".{name}.part"
     with part.open("wb") as stream, body.open("rb") as lines:
@@ -89,6 +89,20 @@ def read_head(path: Path) -> CorpusHead:
         return CorpusHead(**fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise CorpusError(f"The corpus file {str(path)!r} is damaged: {exc}.", hint=_HINT) from exc
+
+
+def is_head_altered(path: Path) -> bool:
+    """Tell whether the first line is another than the file was named by.
+
+    What stands there can be read all the same: a report or a source's digest may be wrong, and
+    the listings have a digest of their own.
+    """
+    with path.open("rb") as stream:
+        return _name_head(stream.readline()) != path.stem
+
+
+def _name_head(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()[:16]
 
 
 def read_entries(path: Path) -> Iterator[Entry]:

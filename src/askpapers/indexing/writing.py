@@ -266,7 +266,7 @@ def _describe(
         reused=reused,
         seconds=time.monotonic() - started,
         report_lines=head.report,
-        manifest={key: value for key, value in manifest.items() if key != "files"},
+        manifest={k: v for k, v in manifest.items() if k not in ("files", "database", "sum")},
     )
 
 
@@ -299,7 +299,15 @@ def _find_corpus(home: Path) -> Path:
         found = find_corpora(home)
         if not found:
             raise
-        return found[0]
+        return next((path for path in found if _is_readable(path)), found[0])
+
+
+def _is_readable(corpus: Path) -> bool:
+    try:
+        read_head(corpus)
+    except CorpusError:
+        return False
+    return True
 
 
 def _find_head(current: Current | None) -> CorpusHead | None:

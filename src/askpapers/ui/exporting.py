@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from askpapers import contract
+from askpapers.corpus.exporting import escape_bibtex
 from askpapers.domain import Answer, Paper, Source
 from askpapers.errors import UsageError
 from askpapers.ui.talks import Turn
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
-_BIBTEX_SPECIAL = re.compile(r"([&%$#_])")
 _BIBTEX_BRACES = str.maketrans({"{": "(", "}": ")", "\\": "/"})
 
 
@@ -108,9 +108,9 @@ def _escape_markdown(text: str) -> str:
 
 
 def _write_entry(source: Source, paper: Paper | None) -> str:
-    fields = {"title": "{" + _escape_bibtex(source.title) + "}"}
+    fields = {"title": "{" + escape_bibtex(source.title) + "}"}
     if paper is not None and paper.authors:
-        fields["author"] = " and ".join(_escape_bibtex(author) for author in paper.authors)
+        fields["author"] = " and ".join(escape_bibtex(author) for author in paper.authors)
     if source.date:
         fields["year"] = source.date[:4]
     if paper is not None and paper.url:
@@ -118,8 +118,3 @@ def _write_entry(source: Source, paper: Paper | None) -> str:
     key = re.sub(r"[^A-Za-z0-9:_-]", "", source.paper_id) or f"paper{source.n}"
     body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@misc{{{key},\n{body}\n}}\n"
-
-
-def _escape_bibtex(text: str) -> str:
-    plain = " ".join(text.split()).translate(_BIBTEX_BRACES)
-    return _BIBTEX_SPECIAL.sub(r"\\\1", plain)

@@ -16,6 +16,7 @@ import socket
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from askpapers.errors import UsageError
 from askpapers.ui.desk import Desk
@@ -197,7 +198,9 @@ def make_gate(auth: str) -> Callable[[str, str], bool]:
 class Guard:
     """Answers only requests made to this machine's own name, and forbids the page to reach out.
 
-    A site that lets its name point to 127.0.0.1 could otherwise read the page from a browser.
+    A site that lets its name point to 127.0.0.1 could otherwise read the page from a browser, and
+    any site could ask in the name of a browser's user: Gradio compares origins for localhost
+    alone, and only to keep the answer from being read.
     """
 
     def __init__(self, app: Any, *, hosts: set[str] | None) -> None:
@@ -211,8 +214,10 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if self._hosts is not None and _host_of(scope) not in self._hosts:
-            await send({"type": "http.response.start", "status": 421, "headers": []})
-            await send({"type": "http.response.body", "body": b"unknown host"})
+            await _refuse(send, 421, b"unknown host")
+            return
+        if not _is_own_origin(scope):
+            await _refuse(send, 403, b"another origin")
             return
 
         async def guarded(message: Any) -> None:
@@ -223,14 +228,35 @@ class Guard:
         await self._app(scope, receive, guarded)
 
 
+async def _refuse(send: Any, status: int, why: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": why})
+
+
+def _is_own_origin(scope: Any) -> bool:
+    """Tell whether a request comes from a page of this server, or from no page at all.
+
+    Behind a proxy the name that the browser knows stands in X-Forwarded-Host, which no page can
+    send elsewhere without asking first, and that question is refused here too.
+    """
+    origin = _header(scope, b"origin")
+    if origin is None:
+        return True
+    known = (_header(scope, b"host"), _header(scope, b"x-forwarded-host"))
+    return urlsplit(origin).netloc.casefold() in [name.casefold() for name in known if name]
+
+
+def _header(scope: Any, wanted: bytes) -> str | None:
+    return next(
+        (value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None
+    )
+
+
 def _host_of(scope: Any) -> str:
-    for name, value in scope["headers"]:
-        if name == b"host":
-            text = str(value.decode("latin-1"))
-            if text.startswith("["):
-                return text[1:].partition("]")[0]
-            return text.rpartition(":")[0] if ":" in text else text
-    return ""
+    text = _header(scope, b"host") or ""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.rpartition(":")[0] if ":" in text else text
 
 
 def _is_loopback(host: str) -> bool:
