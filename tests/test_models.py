@@ -22,6 +22,7 @@ from askpapers.models import (
     PathSource,
     UrlSource,
     find_path,
+    get_adapter,
     get_file,
     get_manifest,
     load_manifests,
@@ -201,6 +202,25 @@ def test_the_shipped_manifests_name_what_the_readers_need():
     )
     assert all(m.generator and m.licence for m in generators)
     assert all(m.embedder for m in manifests.values() if m.kind == "embedder")
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", "embedder"])
+def test_an_adapter_is_verified_like_any_file(tmp_path, name):
+    manifest = get_manifest(name)
+    kind = "generator" if manifest.generator else "embedder"
+    table = getattr(manifest, kind)
+
+    def altered(**fields):
+        return manifest.model_copy(update={kind: table.model_copy(update=fields)})
+
+    adapter = get_adapter(manifest, home=tmp_path)
+    assert adapter.digest == table.adapter_sha256
+    with pytest.raises(ModelDamaged, match="sha256"):
+        get_adapter(altered(adapter_sha256="0" * 64), home=tmp_path)
+    with pytest.raises(ModelMissing):
+        get_adapter(altered(adapter="gone.safetensors"), home=tmp_path)
+    assert get_adapter(altered(adapter=None), home=tmp_path) is None
+    assert altered(adapter_sha256="0" * 64).digest() != manifest.digest()
 
 
 def test_a_malformed_manifest_is_refused(tmp_path):
