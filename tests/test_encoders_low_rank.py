@@ -11,6 +11,7 @@ from askpapers.encoders.embedder import SentenceTransformerEmbedder
 from askpapers.encoders.low_rank import merge_adapter
 from askpapers.encoders.mean_bert import MeanBert
 from askpapers.errors import ModelDamaged, ModelMissing
+from askpapers.models import get_file, get_manifest
 
 pytestmark = pytest.mark.real  # torch
 
@@ -81,8 +82,6 @@ def test_a_file_that_is_missing_or_broken_is_told(base, tmp_path):
 
 
 def test_only_questions_are_read_with_it_and_indexes_still_fit(tmp_path):
-    from askpapers.models import get_file, get_manifest
-
     stock = get_file(get_manifest("all-minilm-l6-v2"), home=tmp_path).path.parent
     draw = torch.Generator().manual_seed(3)
     tensors = {
@@ -95,6 +94,22 @@ def test_only_questions_are_read_with_it_and_indexes_still_fit(tmp_path):
     np.testing.assert_array_equal(tuned.embed_passages(TEXTS), plain.embed_passages(TEXTS))
     near = (tuned.embed_questions(TEXTS) * plain.embed_questions(TEXTS)).sum(1)
     assert np.all(near < 0.999)
+
+
+def test_the_manifest_names_it_and_its_digest_is_checked(tmp_path):
+    manifest = get_manifest("embedder")
+
+    def naming(sha256):
+        fields = {"adapter": "embedder.safetensors", "adapter_sha256": sha256}
+        return manifest.model_copy(update={"embedder": manifest.embedder.model_copy(update=fields)})
+
+    embedder = SentenceTransformerEmbedder.load(naming(manifest.sha256), home=tmp_path)
+    plain = SentenceTransformerEmbedder.load(manifest, home=tmp_path)
+    assert embedder.fingerprint == plain.fingerprint
+    with pytest.raises(ModelDamaged, match="doesn't fit"):
+        embedder.embed_questions(TEXTS)  # whole layers are no adapter
+    with pytest.raises(ModelDamaged, match="sha256"):
+        SentenceTransformerEmbedder.load(naming("0" * 64), home=tmp_path)
 
 
 def test_a_base_in_another_layout_takes_no_adapter(base, tmp_path):

@@ -28,6 +28,7 @@ from askpapers.models import (
     load_manifests,
     pull,
 )
+from askpapers.resources import find_folder
 
 BODY = b"GGUF" + bytes(range(256)) * 9000
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -204,23 +205,29 @@ def test_the_shipped_manifests_name_what_the_readers_need():
     assert all(m.embedder for m in manifests.values() if m.kind == "embedder")
 
 
-@pytest.mark.parametrize("name", ["smollm2-135m", "embedder"])
-def test_an_adapter_is_verified_like_any_file(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("smollm2-135m", "answer-adapter.gguf"), ("embedder", "embedder.safetensors")],
+)
+def test_an_adapter_is_verified_like_any_file(tmp_path, name, file):
     manifest = get_manifest(name)
     kind = "generator" if manifest.generator else "embedder"
     table = getattr(manifest, kind)
+    path = find_folder("models") / file
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
 
-    def altered(**fields):
+    def naming(adapter, sha256=digest):
+        fields = {"adapter": adapter, "adapter_sha256": sha256}
         return manifest.model_copy(update={kind: table.model_copy(update=fields)})
 
-    adapter = get_adapter(manifest, home=tmp_path)
-    assert adapter.digest == table.adapter_sha256
+    found = get_adapter(naming(file), home=tmp_path)
+    assert (found.path, found.digest) == (path, digest)
     with pytest.raises(ModelDamaged, match="sha256"):
-        get_adapter(altered(adapter_sha256="0" * 64), home=tmp_path)
+        get_adapter(naming(file, "0" * 64), home=tmp_path)
     with pytest.raises(ModelMissing):
-        get_adapter(altered(adapter="gone.safetensors"), home=tmp_path)
-    assert get_adapter(altered(adapter=None), home=tmp_path) is None
-    assert altered(adapter_sha256="0" * 64).digest() != manifest.digest()
+        get_adapter(naming("gone.safetensors"), home=tmp_path)
+    assert get_adapter(naming(None), home=tmp_path) is None
+    assert naming(file, "0" * 64).digest() != naming(file).digest()
 
 
 def test_a_malformed_manifest_is_refused(tmp_path):
