@@ -24,6 +24,7 @@ from askpapers.contract import (
     make_answer,
 )
 from askpapers.conversation import Conversation
+from askpapers.models import get_manifest
 from askpapers.resources import find_folder
 from askpapers.sentences import split_sentences
 from askpapers.settings import load_settings
@@ -77,6 +78,7 @@ def test_the_answer_holds_the_fact_and_its_proof(app):
     record = make_answer(answer)
     assert AnswerRecord.model_validate_json(record.model_dump_json()) == record
     assert record.manifest["model_sha256"].startswith("b179c952")
+    assert record.manifest["manifests"]["embedder"] == get_manifest("embedder").digest()
 
 
 def test_the_same_question_gets_the_same_answer(app):

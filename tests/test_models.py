@@ -22,11 +22,13 @@ from askpapers.models import (
     PathSource,
     UrlSource,
     find_path,
+    get_adapter,
     get_file,
     get_manifest,
     load_manifests,
     pull,
 )
+from askpapers.resources import find_folder
 
 BODY = b"GGUF" + bytes(range(256)) * 9000
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -201,6 +203,31 @@ def test_the_shipped_manifests_name_what_the_readers_need():
     )
     assert all(m.generator and m.licence for m in generators)
     assert all(m.embedder for m in manifests.values() if m.kind == "embedder")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("smollm2-135m", "answer-adapter.gguf"), ("embedder", "embedder.safetensors")],
+)
+def test_an_adapter_is_verified_like_any_file(tmp_path, name, file):
+    manifest = get_manifest(name)
+    kind = "generator" if manifest.generator else "embedder"
+    table = getattr(manifest, kind)
+    path = find_folder("models") / file
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def naming(adapter, sha256=digest):
+        fields = {"adapter": adapter, "adapter_sha256": sha256}
+        return manifest.model_copy(update={kind: table.model_copy(update=fields)})
+
+    found = get_adapter(naming(file), home=tmp_path)
+    assert (found.path, found.digest) == (path, digest)
+    with pytest.raises(ModelDamaged, match="sha256"):
+        get_adapter(naming(file, "0" * 64), home=tmp_path)
+    with pytest.raises(ModelMissing):
+        get_adapter(naming("gone.safetensors"), home=tmp_path)
+    assert get_adapter(naming(None), home=tmp_path) is None
+    assert naming(file, "0" * 64).digest() != naming(file).digest()
 
 
 def test_a_malformed_manifest_is_refused(tmp_path):

@@ -339,7 +339,12 @@ class App:
         """Return all it takes to reproduce an answer: no clock, no machine name."""
         index = self.open_index().manifest
         prompts: list[Prompt] = [writer.system, writer.prompt] if writer else []
-        used = ["fusion", *(["reader"] if self.reader else []), *(["judge"] if writer else [])]
+        used = [
+            self.settings.embedding.model,
+            "fusion",
+            *(["reader"] if self.reader else []),
+            *(["judge"] if writer else []),
+        ]
         manifests = {name: self._digests[name] for name in used}
         if writer is not None:
             manifests[writer.generator.name] = writer.manifest_digest
@@ -363,7 +368,8 @@ class App:
     @cached_property
     def _digests(self) -> dict[str, str]:
         """Digests of the manifests that decide answers, read once: an answer waits for them."""
-        return {name: get_manifest(name).digest() for name in ("fusion", "reader", "judge")}
+        names = (self.settings.embedding.model, "fusion", "reader", "judge")
+        return {name: get_manifest(name).digest() for name in names}
 
     def _abstain_below(self) -> float:
         configured = self.settings.answer.abstain_below

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from askpapers import __version__
 from askpapers.errors import AskPapersError, StorageFailed
 from askpapers.generation import Message, Sampling, cpu_flags, is_installed
-from askpapers.models import get_file, get_manifest
+from askpapers.models import get_adapter, get_file, get_manifest
 from askpapers.resources import make_folder
 
 if TYPE_CHECKING:
@@ -115,11 +115,16 @@ def _check_models(app: App) -> Iterator[Check]:
         wanted.append(app.settings.generation.model)
     for name in wanted:
         try:
-            file = get_file(get_manifest(name), home=app.home)
+            manifest = get_manifest(name)
+            file = get_file(manifest, home=app.home)
+            adapter = get_adapter(manifest, home=app.home)
         except AskPapersError as exc:
             yield Check(f"model {name}", "fail", exc.message, exc.hint, exc.exit_code)
             continue
-        yield Check(f"model {name}", "ok", f"{file.path}, sha256 {file.digest[:12]}… verified")
+        detail = f"{file.path}, sha256 {file.digest[:12]}… verified"
+        if adapter is not None:
+            detail += f", {adapter.path.name} {adapter.digest[:12]}… verified"
+        yield Check(f"model {name}", "ok", detail)
 
 
 def _check_writer(app: App) -> Iterator[Check]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from askpapers.errors import NotFound, UsageError
 from askpapers.generation import LlamaCppGenerator, Sampling
-from askpapers.models import Manifest, ModelFile, ShippedSource, get_file, get_manifest
+from askpapers.models import ModelFile, get_adapter, get_file, get_manifest
 from askpapers.prompts import load_prompt
 from askpapers.resources import find_folder
 from askpapers.settings import EmbeddingSettings, GenerationSettings, Settings
@@ -130,27 +130,11 @@ def open_generator(name: str, settings: GenerationSettings, home: Path) -> Llama
     )
     return LlamaCppGenerator(
         file,
-        adapter=_get_adapter(file.manifest, home),
+        adapter=get_adapter(file.manifest, home=home),
         gpu_layers=settings.gpu_layers,
         threads=settings.threads,
         count_tokens=count,
     )
-
-
-def _get_adapter(manifest: Manifest, home: Path) -> ModelFile | None:
-    """Return the adapter that a generator's manifest names, verified like any model."""
-    table = manifest.generator
-    if table is None or table.adapter is None:
-        return None
-    adapter = Manifest(
-        name=Path(table.adapter).stem,
-        kind="generator",
-        title=f"adapter of {manifest.name}",
-        licence=manifest.licence,
-        sha256=table.adapter_sha256,
-        source=ShippedSource(type="shipped", file=table.adapter),
-    )
-    return get_file(adapter, home=home)
 
 
 def _get_trained(name: str, home: Path) -> tuple[ModelFile, ModelFile]:

@@ -3,9 +3,10 @@
 The tuned file holds only the encoder layers; the rest (word embeddings, tokenizer, pooling) is
 the base's. Passages go through sentence-transformers; questions of a BERT under a mean, which
 MiniLM is, through `MeanBert`: the same vectors (a test compares them) without two seconds of
-imports before the first answer. Where the processor has bfloat16 instructions the network runs
-in them (1.9 times as fast, 98.9% the same ten nearest neighbours, measured); vectors are float32
-at the border.
+imports before the first answer. An adapter, where there is one, is merged into that network alone:
+questions are read with it, and passages, with every index of theirs, stay as they are. Where the
+processor has bfloat16 instructions the network runs in them (1.9 times as fast, 98.9% the same ten
+nearest neighbours, measured); vectors are float32 at the border.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ import numpy as np
 from askpapers.encoders.bert import has_fast_bfloat16
 from askpapers.encoders.mean_bert import MeanBert, is_mean_bert, lay_over
 from askpapers.errors import ModelDamaged, ModelMissing, UsageError
-from askpapers.models import Manifest, get_file, get_manifest
+from askpapers.models import Manifest, get_adapter, get_file, get_manifest
 
 
 class Embedder(Protocol):
     """Turns questions and passages into unit vectors of one space.
 
-    `fingerprint` names the weights and settings: vectors of equal fingerprints may be compared.
+    `fingerprint` names the weights and settings of passages: vectors of equal fingerprints may be
+    compared.
     `max_tokens` counts word pieces, the two marks included; the rest of a text is not read.
     """
 
@@ -63,6 +65,7 @@ class SentenceTransformerEmbedder:
         base: Path,
         *,
         weights: Path | None = None,
+        adapter: Path | None = None,
         digest: str = "",
         dimension: int = 384,
         max_tokens: int = 256,
@@ -81,8 +84,11 @@ class SentenceTransformerEmbedder:
         self._lock = Lock()
         self._model: Any = None
         self._asked: MeanBert | None = None
-        # A device of one's own choosing is sentence-transformers' to handle.
-        self._is_mean_bert = device in ("auto", "cpu") and is_mean_bert(base)
+        self._adapter = adapter
+        # A device of one's own choosing is sentence-transformers' to handle; an adapter is ours.
+        self._is_mean_bert = (device in ("auto", "cpu") or adapter is not None) and is_mean_bert(
+            base
+        )
         self._tokenizer: Any = None
         settings = f"{digest}|{dimension}|{max_tokens}|{question_prefix}|{passage_prefix}"
         self.fingerprint = hashlib.sha256(settings.encode()).hexdigest()[:16]
@@ -106,9 +112,11 @@ class SentenceTransformerEmbedder:
         if manifest.base is not None:
             under = get_file(get_manifest(manifest.base, kind="embedder"), home=home)
             base, weights, digest = under.path, file.path, f"{under.digest}+{file.digest}"
+        adapter = get_adapter(manifest, home=home)
         return cls(
             base if base.is_dir() else base.parent,
             weights=weights,
+            adapter=adapter.path if adapter else None,
             digest=digest,
             dimension=table.dimension,
             max_tokens=table.max_tokens,
@@ -121,11 +129,21 @@ class SentenceTransformerEmbedder:
     def embed_questions(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 (n, dimension), rows in input order, unit length."""
         prefixed = [self._prefixes[0] + text for text in texts]
+        if prefixed and self._adapter is not None and not self._is_mean_bert:
+            raise ModelDamaged(
+                f"The model in {str(self._base)!r} is no BERT under a mean, "
+                "which alone can take an adapter for questions."
+            )
         if not prefixed or not self._is_mean_bert:
             return self._embed(prefixed)
         with self._lock:
             if self._asked is None:
-                model = MeanBert(self._base, max_tokens=self.max_tokens, weights=self._weights)
+                model = MeanBert(
+                    self._base,
+                    max_tokens=self.max_tokens,
+                    weights=self._weights,
+                    adapter=self._adapter,
+                )
                 self._check_dimension(model.width)
                 self._asked = model
         return self._asked.embed(prefixed)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from askpapers.encoders.bert import has_fast_bfloat16, load_bert
+from askpapers.encoders.low_rank import merge_adapter
 from askpapers.errors import ModelDamaged, ModelMissing
 
 _TOKENS_PER_BATCH = 6144
@@ -27,13 +28,21 @@ class MeanBert:
         folder: a BERT with its `tokenizer.json`.
         max_tokens: word pieces read of a text, the two marks included.
         weights: tensors laid over those of the folder, or None.
+        adapter: a low-rank adapter merged into the weights, or None.
 
     Raises:
         ModelMissing: a file is not there.
-        ModelDamaged: a file cannot be read, or `weights` holds tensors that the model hasn't.
+        ModelDamaged: a file cannot be read, or `weights` or `adapter` doesn't fit the model.
     """
 
-    def __init__(self, folder: Path, *, max_tokens: int, weights: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_tokens: int,
+        weights: Path | None = None,
+        adapter: Path | None = None,
+    ) -> None:
         import torch
         from tokenizers import Tokenizer
 
@@ -46,6 +55,8 @@ class MeanBert:
         self._network = load_bert(folder)
         if weights is not None:
             lay_over(self._network, weights)
+        if adapter is not None:
+            merge_adapter(self._network, adapter)
         self._network.eval()
         if has_fast_bfloat16():
             self._network.to(torch.bfloat16)

@@ -6,7 +6,7 @@ file is used only when it is what its manifest says.
 """
 
 from askpapers.models.downloads import pull
-from askpapers.models.files import ModelFile, find_path, get_file
+from askpapers.models.files import ModelFile, find_path, get_adapter, get_file
 from askpapers.models.manifests import (
     EmbedderTable,
     GeneratorTable,
@@ -31,6 +31,7 @@ __all__ = [
     "ShippedSource",
     "UrlSource",
     "find_path",
+    "get_adapter",
     "get_file",
     "get_manifest",
     "load_manifests",

@@ -73,6 +73,27 @@ def get_file(manifest: Manifest, *, home: Path) -> ModelFile:
     return ModelFile(manifest, path, digest)
 
 
+def get_adapter(manifest: Manifest, *, home: Path) -> ModelFile | None:
+    """Return the verified adapter that a model's manifest names, or None.
+
+    Raises:
+        ModelMissing: the file is not on this machine.
+        ModelDamaged: it is cut short, altered or no GGUF where it is called one.
+    """
+    table = manifest.generator or manifest.embedder
+    if table is None or table.adapter is None:
+        return None
+    adapter = Manifest(
+        name=Path(table.adapter).stem,
+        kind=manifest.kind,
+        title=f"adapter of {manifest.name}",
+        licence=manifest.licence,
+        sha256=table.adapter_sha256,
+        source=ShippedSource(type="shipped", file=table.adapter),
+    )
+    return get_file(adapter, home=home)
+
+
 def fetched_path(manifest: Manifest, home: Path) -> Path:
     """Return where a fetched file of this model is kept."""
     source = manifest.source

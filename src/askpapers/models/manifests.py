@@ -91,6 +91,11 @@ class EmbedderTable(_Table):
     max_tokens: int = Field(gt=0, description="word pieces read; the rest is dropped in silence")
     question_prefix: str = ""
     passage_prefix: str = ""
+    adapter: str | None = Field(
+        default=None,
+        description="low-rank adapter beside the manifest that questions alone are read with",
+    )
+    adapter_sha256: str | None = None
 
 
 class Manifest(_Table):

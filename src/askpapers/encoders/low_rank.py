@@ -1,0 +1,45 @@
+"""A low-rank adapter: small matrices that are added to a network's linear layers when it opens.
+
+Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022, section 4.1.
+A file holds, for a layer called `name`, `name.down` (r, in) and `name.up` (out, r), float16; the
+layer's weight becomes `weight + up @ down`, scaling included in `up`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from askpapers.errors import ModelDamaged, ModelMissing
+
+DOWN, UP = ".down", ".up"
+
+
+def merge_adapter(network: Any, path: Path) -> None:
+    """Add an adapter's matrices to the weights of `network`, a float32 torch module.
+
+    Raises:
+        ModelMissing: there is no such file.
+        ModelDamaged: it cannot be read, or doesn't fit the network.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise ModelMissing(f"There is no adapter at {str(path)!r}.")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as exc:
+        raise ModelDamaged(f"The adapter {str(path)!r} cannot be read: {exc}.") from exc
+    weights = dict(network.named_parameters())
+    with torch.no_grad():
+        for name in sorted({n.removesuffix(DOWN).removesuffix(UP) for n in tensors}):
+            down, up = tensors.get(name + DOWN), tensors.get(name + UP)
+            weight = weights.get(f"{name}.weight")
+            if down is None or up is None or weight is None:
+                raise ModelDamaged(f"The adapter {str(path)!r} doesn't fit the model at {name!r}.")
+            fits = down.ndim == up.ndim == 2 and up.shape[1] == down.shape[0]
+            if not fits or (up.shape[0], down.shape[1]) != weight.shape:
+                raise ModelDamaged(f"The adapter {str(path)!r} has the wrong shape at {name!r}.")
+            weight += up.float() @ down.float()
