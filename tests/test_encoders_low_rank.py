@@ -99,12 +99,12 @@ def test_only_questions_are_read_with_it_and_indexes_still_fit(tmp_path):
 def test_the_manifest_names_it_and_its_digest_is_checked(tmp_path):
     manifest = get_manifest("embedder")
 
-    def naming(sha256):
-        fields = {"adapter": "embedder.safetensors", "adapter_sha256": sha256}
+    def naming(sha256, adapter="embedder.safetensors"):
+        fields = {"adapter": adapter, "adapter_sha256": sha256}
         return manifest.model_copy(update={"embedder": manifest.embedder.model_copy(update=fields)})
 
     embedder = SentenceTransformerEmbedder.load(naming(manifest.sha256), home=tmp_path)
-    plain = SentenceTransformerEmbedder.load(manifest, home=tmp_path)
+    plain = SentenceTransformerEmbedder.load(naming(None, adapter=None), home=tmp_path)
     assert embedder.fingerprint == plain.fingerprint
     with pytest.raises(ModelDamaged, match="doesn't fit"):
         embedder.embed_questions(TEXTS)  # whole layers are no adapter

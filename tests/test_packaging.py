@@ -31,6 +31,7 @@ def test_the_wheel_carries_the_data(wheel):
         "askpapers/_data/prompts/answer.md",
         "askpapers/_data/models/smollm2-135m.toml",
         "askpapers/_data/models/reader.safetensors",
+        "askpapers/_data/models/questions.safetensors",
         "askpapers/_data/evals/smoke/cases.jsonl",
     ):
         assert wanted in names
