@@ -128,19 +128,8 @@ def test_what_is_asked_for_should_stand_in_the_paper(question: str, held: float)
     assert features_of(question)["asked_held"] == pytest.approx(held - 1.0)
 
 
-def test_the_best_of_many_needs_a_comparison() -> None:
-    assert features_of("Which bandit has the lowest regret?")["no_superlative"] == -1.0
-    assert features_of("Which bandit has regret?")["no_superlative"] == 0.0
-
-
-def test_coverage_is_the_share_of_rarity_held() -> None:
-    features = features_of("Do Plover heads sing?")
-    assert features["sentence_coverage"] == pytest.approx(2 / 3)
-    assert features["lead_coverage"] == pytest.approx(2 / 3)
-    assert features["no_rare_word"] == -1.0
-    assert features_of("Do Plover users win?", shown=2)["sentence_coverage"] == 1.0
-    assert features_of("Are problem users in Plover?", shown=2)["sentence_coverage"] < 1.0
-    assert features_of("Are problem users in Plover?", shown=2)["lead_coverage"] == 1.0
+def test_a_rare_word_that_no_paper_holds_speaks_against_an_answer() -> None:
+    assert features_of("Do Plover heads sing?")["no_rare_word"] == -1.0
 
 
 def test_names_are_looked_for_in_the_lead_and_in_all_that_is_shown() -> None:

@@ -23,15 +23,11 @@ from askpapers.evidence import LIMIT, Policy, ReadPaper, choose_evidence, log_od
 
 READ_FEATURES = ("best_answerable", "lead_answerable", "best_sentence", "best_relevance")
 WORD_FEATURES = (
-    "sentence_coverage",
-    "evidence_coverage",
-    "lead_coverage",
     "no_rare_word",
     "asked_held",
     "asked_shown",
     "no_figure",
     "no_counted",
-    "no_superlative",
     "unmentioned",
     "unheld",
 )
@@ -87,12 +83,6 @@ _ASKED = re.compile(
     rf"|what (?:is|was|are|were) (?:the|its|their) (?P<b>{_PHRASE}){_PHRASE_END})",
     re.IGNORECASE,
 )
-_SUPERLATIVE = re.compile(
-    r"\b(?:best|worst|most|least|fewest|(?:high|low|larg|small|long|short|fast|slow|strong|weak"
-    r"|great|bigg|big|cheap|early|earli|late)est)\b",
-    re.IGNORECASE,
-)
-_RANKED = re.compile(rf"{_SUPERLATIVE.pattern}|outperform|state[- ]of[- ]the[- ]art", re.IGNORECASE)
 _UNCOUNTABLE = frozenset(("percent", "percentage", "point", "time", "fold"))
 _NEAR_WORDS = 6
 _MOST = 2
@@ -154,32 +144,17 @@ def measure(
         return dict.fromkeys(READ_FEATURES, -LIMIT) | dict.fromkeys(WORD_FEATURES, -1.0)
     by_id = {page.read.paper_id: page for page in pages}
     lead = by_id[chosen[0].paper_id]
-    first = lead.sentences[chosen[0].sentence]
-    quotes = [(c.paper_id, by_id[c.paper_id].sentences[c.sentence]) for c in chosen]
-    own = [quote for paper_id, quote in quotes if paper_id == chosen[0].paper_id]
+    own = [lead.sentences[c.sentence] for c in chosen if c.paper_id == chosen[0].paper_id]
     sources = [by_id[paper_id] for paper_id in dict.fromkeys(c.paper_id for c in chosen)]
     asked = rarity(question)
     held = set(rarity(lead.text))
     return measure_readings(ranked) | {
-        "sentence_coverage": _cover(asked, set(rarity(f"{lead.title}. {first}"))),
-        "evidence_coverage": _cover(
-            asked,
-            set(
-                rarity(
-                    " ".join([*(page.title for page in sources), *(quote for _, quote in quotes)])
-                )
-            ),
-        ),
-        "lead_coverage": _cover(asked, held),
         "no_rare_word": -max((w for stem, w in asked.items() if stem not in held), default=0.0),
         "asked_held": _cover_asked(question, held, rarity) - 1.0,
         "asked_shown": _cover_asked(question, set(rarity(" ".join([lead.title, *own]))), rarity)
         - 1.0,
         "no_figure": -float(_lacks_figure(question, own)),
         "no_counted": -float(find_uncounted(question, [lead.title, *lead.sentences]) is not None),
-        "no_superlative": -float(
-            bool(_SUPERLATIVE.search(question)) and not _RANKED.search(" ".join(own))
-        ),
         "unmentioned": -float(
             min(_MOST, len(find_unmentioned(question, [page.text for page in sources])))
         ),
