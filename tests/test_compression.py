@@ -19,6 +19,9 @@ def wordings(sentence, **context):
         ("In this paper we study k-means.", ["The authors study k-means"]),
         ("In this work, we propose a loss.", ["The authors propose a loss"]),
         ("We also prove a bound.", ["The authors prove a bound"]),
+        ("Finally, low-rank nets win.", ["Low-rank nets win"]),
+        ("Finally, k-means wins.", ["k-means wins"]),
+        ("Finally, tanh wins.", ["Tanh wins"]),
         (
             "Our loss lets us train what we call nets.",
             ["Their loss lets them train what the authors call nets"],

@@ -105,7 +105,9 @@ def capitalise(text: str) -> str:
     if not text:
         return text
     first = text.split(" ", 1)[0]
-    plain = first.isalpha() and first.islower() and (len(first) > 1 or first == "a")
+    stem, _, rest = first.partition("-")
+    word = first == "a" or len(stem) > (2 if rest else 1)
+    plain = word and (stem + rest.replace("-", "")).isalpha() and first.islower()
     return text[0].upper() + text[1:] if plain else text
 
 
