@@ -141,7 +141,7 @@ def test_the_best_evidence_is_always_shown():
 
 def test_without_a_writer_the_answer_is_quotation():
     out = answer([result()], None)
-    assert [s.text for s in out.sentences] == [HOURS.quote, FAST.quote, DAYS.quote]
+    assert [s.text for s in out.sentences] == [FAST.quote, HOURS.quote, DAYS.quote]
     assert all(s.origin == "quoted" and s.support == 1.0 for s in out.sentences)
     assert out.usage.prompt_tokens == 0
 
@@ -383,6 +383,19 @@ def test_what_the_judge_does_not_find_in_its_source_gives_way_to_it():
     assert [s.origin for s in out.sentences] == ["written", "quoted"]
     assert out.sentences[1].text == COST.quote
     assert [d.why for d in out.dropped] == ["a written sentence was not supported"]
+
+
+def test_another_paper_is_named_before_it_speaks():
+    found = made_result([LONG, OTHER], [COST, DAYS])
+    named = "“Another Paper”: Training needs 9 days [2]."
+    pen = writer("It costs 9 dollars [1].", named, compressed=True)
+    out = answer([replace(found, evidence=(COST, replace(DAYS, score=1.5)))], pen, question="Cost?")
+    assert pen.generator.offers[1] == [named]
+    # WordJudge knows the title, as the real one does: the paper is named, not quoted.
+    assert [(s.origin, s.citations) for s in out.sentences] == [
+        ("written", (1,)),
+        ("written", (2,)),
+    ]
 
 
 def test_a_sentence_of_which_nothing_was_left_out_is_a_quotation():

@@ -184,9 +184,17 @@ class Terminal:
         self.wait(PROMPT, as_it_is=True)
         self.press(line + "\r")
 
-    def wait(self, text, *, as_it_is=False):
+    def interrupt(self):
+        """Press Ctrl-C, again like an impatient person where nothing happens for two seconds."""
+        for _ in range(4):
+            self.press(CTRL_C)
+            with contextlib.suppress(AssertionError):
+                return self.wait("(stopped)", seconds=2)
+        raise AssertionError(f"it did not stop: {self.raw[self.seen :]!r}")
+
+    def wait(self, text, *, as_it_is=False, seconds=PATIENCE_SECONDS):
         """What was shown since the last wait up to this text, which may hold control sequences."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             new = self.raw[self.seen :]
 
@@ -246,8 +254,7 @@ def test_the_chat_in_a_real_terminal(terminal, tmp_path):
 
     terminal.type("slowly: What lowers the memory cost of attention?")
     terminal.wait("\x1b[2mKVSqueeze", as_it_is=True)
-    terminal.press(CTRL_C)
-    assert "Sources" not in terminal.wait("(stopped)")
+    assert "Sources" not in terminal.interrupt()
     terminal.wait(PROMPT, as_it_is=True)
     terminal.press("half a line" + CTRL_C)
     terminal.type("/nonsense")

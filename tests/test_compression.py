@@ -19,12 +19,16 @@ def wordings(sentence, **context):
         ("In this paper we study k-means.", ["The authors study k-means"]),
         ("In this work, we propose a loss.", ["The authors propose a loss"]),
         ("We also prove a bound.", ["The authors prove a bound"]),
+        ("We prove our bound.", ["The authors prove their bound"]),
+        ("We prove that their bound is loose.", ["We prove that their bound is loose"]),
+        ("We gain by {\\em reducing} size.", ["The authors gain by reducing size"]),
+        ("It is slow; (ii) it is large.", ["It is slow; (ii) it is large"]),
         ("Finally, low-rank nets win.", ["Low-rank nets win"]),
         ("Finally, k-means wins.", ["k-means wins"]),
         ("Finally, tanh wins.", ["Tanh wins"]),
         (
             "Our loss lets us train what we call nets.",
-            ["Their loss lets them train what the authors call nets"],
+            ["The authors' loss lets them train what the authors call nets"],
         ),
         ("It deepens our understanding of nets.", ["It deepens our understanding of nets"]),
         ("To our knowledge, it is new.", ["To the authors' knowledge, it is new"]),
@@ -102,11 +106,11 @@ def test_nothing_that_the_question_asks_about_is_left_out():
 def test_our_method_may_go_by_its_name():
     sentence = "Our method can break all guards."
     assert wordings(sentence, title="Mousetrap: Fooling Models") == [
-        "Their method can break all guards",
+        "The authors' method can break all guards",
         "Mousetrap can break all guards",
     ]
     assert wordings(sentence, title="On the Limits: A Survey") == [
-        "Their method can break all guards"
+        "The authors' method can break all guards"
     ]
     called = "Our method, called Mousetrap, can break all guards."
     assert len(wordings(called, title="Mousetrap: Fooling Models")) == 1
@@ -117,6 +121,12 @@ def test_the_wordings_of_a_sentence_full_of_brackets_are_bounded():
     found = wordings(f"{sentence} differ.")
     assert 16 <= len(found) <= 48
     assert f"{sentence} differ".capitalize() == found[0].capitalize()
+
+
+def test_an_opener_stays_behind_the_sentence_that_it_follows():
+    sentence = "However, it is slow."
+    assert wordings(sentence) == ["It is slow"]
+    assert wordings(sentence, follows=True) == ["However, it is slow"]
 
 
 @given(st.text(max_size=200), st.text(max_size=60))

@@ -280,11 +280,16 @@ class Answerer:
             yield work.settle(sentence)
 
     def _choose(self, result: SearchResult, count: int) -> list[Evidence]:
-        """Return the best evidence and what is worth nearly as much; a question says nothing."""
+        """Return the best evidence and what is worth nearly as much, each paper's as it is told.
+
+        The paper of the best comes first; a question says nothing.
+        """
         best, *others = result.evidence
         floor = best.score - self._further_reach
         further = [e for e in others if e.score >= floor and not e.quote.endswith("?")]
-        return [best, *further][:count]
+        chosen = [best, *further][:count]
+        papers = list(dict.fromkeys(e.paper_id for e in chosen))
+        return sorted(chosen, key=lambda e: (papers.index(e.paper_id), e.start))
 
     def _write(
         self, question: str, result: SearchResult, writer: Writer, work: _Work

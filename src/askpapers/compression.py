@@ -45,7 +45,7 @@ _LEAD = re.compile(
 _FRAME = re.compile(
     r"(?:the authors (?:also |further |then )?(?:show|demonstrate|find|observe|report|note"
     r"|discover|reveal|verify|confirm)"
-    r"|(?:their|the) (?:experiments|results|findings|analysis|evaluation|evaluations"
+    r"|(?:their|the authors'|the) (?:experiments|results|findings|analysis|evaluation|evaluations"
     r"|experimental results) (?:show|shows|demonstrate|demonstrates|reveal|reveals|indicate"
     r"|indicates|confirm|confirms)) that (?=[A-Za-z])",
     re.IGNORECASE,
@@ -63,6 +63,7 @@ _TAIL = re.compile(
     r"|which|where|while|whereas|and (?:it|they|the authors|this)) [^,;:]+$"
     r"|; (?!(?:otherwise|thus|therefore|hence)\b)[^;]+$"
 )
+_LISTED = re.compile(r"\((?:[1-9]|[ivx]+|[a-e])\)")
 # The items of a list of figures behind its first: ", 72% on CIFAR-100, and 92.7% on CIFAR-10".
 _FIGURES = re.compile(r"(?:, (?:and )?[~$]?\d[^,;:]*)+$")
 _RESTRICTS = re.compile(
@@ -80,21 +81,19 @@ _FINITE = re.compile(
 )
 # What stands here for people in general, not for the authors.
 _COMMON = r"understanding|world|lives|life|society|brains?|daily|everyday|planet|universe|senses"
-_WE = re.compile(r"\b(?P<we>We|we)\b(?!')(?: (?:also|further|then|thus|therefore|hence)\b)?")
-_OURS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\bour knowledge\b"), "the authors' knowledge"),
-    (re.compile(r"\bOur (?=proposed\b)"), "The "),
-    (re.compile(r"\bour (?=proposed\b)"), "the "),
-    (re.compile(rf"\bOur (?!(?:{_COMMON})\b)"), "Their "),
-    (re.compile(rf"\bour (?!(?:{_COMMON})\b)"), "their "),
-    (re.compile(r"\bourselves\b"), "themselves"),
-    (re.compile(r"\bours\b"), "theirs"),
-    (re.compile(r"\bus\b(?! (?:humans|all)\b)"), "them"),
+_FIRST_PERSON = re.compile(
+    r"\b(?P<we>[Ww]e)\b(?!')(?: (?:also|further|furthermore|first|then|thus|therefore|hence)\b)?"
+    rf"|\b(?P<our>[Oo]ur)\b(?! (?:{_COMMON})\b)"
+    r"|\b(?P<ourselves>ourselves)\b|\b(?P<ours>ours)\b|\b(?P<us>us)\b(?! (?:humans|all)\b)"
 )
+_PROPOSED = re.compile(r" proposed\b")
+# Others than the authors: beside them, "the authors" and "their" could be taken for anybody.
+_OTHERS = re.compile(r"\b(?:they|them|their|theirs|themselves)\b", re.IGNORECASE)
+_STYLED = re.compile(r"\{\\(?:em|it|bf|sl|tt)\s+([^{}$]*)\}")
 _CALLED = re.compile(r"[A-Z][\w.+-]*[A-Z0-9][\w.+-]*|[A-Z][a-z]+[\w+-]*")
 _THEIR_THING = re.compile(
-    r"\b(?P<head>[Tt]he proposed|[Tt]heir(?: proposed)?) (?P<thing>method|approach|algorithm"
-    r"|framework|technique)\b(?! (?:is called|called|named|of))"
+    r"\b(?:[Tt]he proposed|[Tt]he authors'|[Tt]heir) (?:method|approach|algorithm|framework"
+    r"|technique)\b(?! (?:is called|called|named|of))"
 )
 
 
@@ -121,7 +120,9 @@ class Compressible:
             yield "".join(chosen)
 
 
-def find_compressions(sentence: str, *, question: str = "", title: str = "") -> Compressible:
+def find_compressions(
+    sentence: str, *, question: str = "", title: str = "", follows: bool = False
+) -> Compressible:
     """Return the ways to say a sentence with less, in the third person.
 
     Args:
@@ -129,10 +130,15 @@ def find_compressions(sentence: str, *, question: str = "", title: str = "") -> 
         question: nothing that it asks about is left out.
         title: of the paper; where it opens with the name of a method and the sentence speaks of
             "our method", the name may stand there.
+        follows: it is said right behind the one that it follows in the abstract, so that an
+            opener ("However") still means what it did.
     """
-    told = sentence if "?" in sentence else _in_third_person(sentence)  # a question may ask anyone
-    opener = _OPENER.match(told)
-    text = told[opener.end() :] if opener else told
+    if "?" in sentence or (_FIRST_PERSON.search(sentence) and _OTHERS.search(sentence)):
+        return Compressible((Part((sentence.rstrip().removesuffix("."),)),))
+    text = _STYLED.sub(r"\1", _in_third_person(sentence))
+    opener = None if follows else _OPENER.match(text)
+    if opener:
+        text = text[opener.end() :]
     text = capitalise(text).rstrip().removesuffix(".").rstrip()
     asked = _content(question)
     start, leads = _find_leads(text, asked)
@@ -146,19 +152,26 @@ def find_compressions(sentence: str, *, question: str = "", title: str = "") -> 
 
 
 def _in_third_person(text: str) -> str:
-    """Let the text speak of its authors: "we" are "the authors", then "they"."""
-    seen = False
+    """Let the text speak of its authors, by "their" and "them" only behind "the authors"."""
+    named = False
 
-    def name(match: re.Match[str]) -> str:
-        nonlocal seen
-        word = "they" if seen else "the authors"
-        seen = True
-        return word[0].upper() + word[1:] if match["we"] == "We" else word
+    def rename(match: re.Match[str]) -> str:
+        nonlocal named
+        if match["our"] and _PROPOSED.match(match.string, match.end()):
+            word = "the"
+        else:
+            words = {
+                "we": ("the authors", "the authors"),
+                "our": ("the authors'", "their"),
+                "us": ("the authors", "them"),
+                "ours": ("the authors' own", "theirs"),
+                "ourselves": ("the authors themselves", "themselves"),
+            }
+            word = words[match.lastgroup or ""][named]
+            named = True
+        return word[0].upper() + word[1:] if match[0][0].isupper() else word
 
-    text = _WE.sub(name, text)
-    for pattern, replacement in _OURS:
-        text = pattern.sub(replacement, text)
-    return text
+    return _FIRST_PERSON.sub(rename, text)
 
 
 def _find_leads(text: str, asked: frozenset[str]) -> tuple[int, tuple[str, ...]]:
@@ -186,7 +199,7 @@ def _find_ends(text: str, start: int, asked: frozenset[str]) -> list[int]:
     while True:
         figures = _FIGURES.search(text, start, ends[-1])
         tail = _TAIL.search(text[: figures.start() if figures else ends[-1]], start)
-        if tail is None:
+        if tail is None or _LISTED.search(text):
             return ends
         left_out, head = text[tail.start() : ends[-1]], text[: tail.start()]
         if (

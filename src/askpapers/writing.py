@@ -186,16 +186,25 @@ def write_compressions(
     """
     number_of = {paper_id: n for n, paper_id in brief.papers.items()}
     written = ""
+    before: Evidence | None = None
     for e in (e for e in evidence if e in brief.shown):
+        paper = papers[e.paper_id]
         found = find_compressions(
-            _clean(e.quote, writer), question=question, title=papers[e.paper_id].title
+            _clean(e.quote, writer),
+            question=question,
+            title=paper.title,
+            follows=_follows(e, before, paper),
         )
+        # "The method" of another paper must not be taken for that of the one before.
+        other = before is not None and before.paper_id != e.paper_id
+        opening = f"“{_clean(paper.title, writer)}”: " if other else ""
         marks = f" [{number_of[e.paper_id]}]."
         begun = f"{written} " if written else ""
+        before = e
         text = ""
         for piece in writer.generator.choose(
             brief.prompt + begun,
-            [wording + marks for wording in found.wordings()],
+            [opening + wording + marks for wording in found.wordings()],
             sampling=writer.sampling,
         ):
             meter.count_piece()
@@ -203,6 +212,13 @@ def write_compressions(
             yield begun + text
         written = begun + text
         yield Compression(read_drafts(text)[0].text, e)
+
+
+def _follows(e: Evidence, before: Evidence | None, paper: Paper) -> bool:
+    """Tell whether nothing stands between two sentences in the abstract."""
+    if before is None or before.paper_id != e.paper_id:
+        return False
+    return before.end <= e.start and not paper.abstract[before.end : e.start].strip()
 
 
 def _render(

@@ -198,7 +198,8 @@ def compare(labelled: Sequence[Labelled], *, ridge: float = 1e-2, seed: int = 0)
     for kind in SHARES:
         if kind == "answerable" or not (kinds == kind).any():
             continue
-        refused, ranked = [], []
+        refused: list[Any] = []
+        ranked: list[Any] = []
         for draw in draws:
             good, bad = draw[kinds[draw] == "answerable"], draw[kinds[draw] == kind]
             if not len(good) or not len(bad):

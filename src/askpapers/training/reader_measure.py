@@ -249,9 +249,10 @@ def load_rows(path: Path) -> list[Row]:
 
     rows = []
     for line in path.read_text("utf-8").splitlines():
-        *asked, evidence, own, removed, papers = json.loads(line)
+        key, text, kind, paper, evidence, own, removed, papers = json.loads(line)
         read = tuple(ReadPaper(k, r) for k, r in ((k, whole(s)) for k, s in papers) if r)
-        rows.append(Row(*asked, tuple(evidence), whole(own), whole(removed), read))
+        asked = (key, text, kind, paper, tuple(evidence))
+        rows.append(Row(*asked, whole(own), whole(removed), read))
     return rows
 
 
