@@ -24,7 +24,7 @@ from askpapers.generation import LlamaCppGenerator, Offload, is_installed
 from askpapers.models import get_manifest
 from askpapers.prompts import Prompt
 from askpapers.queries import QueryVocabulary
-from askpapers.resources import find_folder, home_folder
+from askpapers.resources import digest_code, find_folder, home_folder
 from askpapers.settings import Settings
 from askpapers.writing import Writer
 
@@ -350,6 +350,7 @@ class App:
             manifests[writer.generator.name] = writer.manifest_digest
         return {
             "askpapers": __version__,
+            "code_sha256": digest_code(),
             "python": ".".join(map(str, sys.version_info[:3])),
             "packages": {name: _version_of(name) for name in _PACKAGES},
             "model": writer.generator.name if writer else None,
