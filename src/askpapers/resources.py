@@ -1,7 +1,7 @@
 """Where prompts/, models/, evals/ and seeds/ are, and the home folder that is written to.
 
 Search order for a folder: explicit override, the copy inside an installed wheel, the source
-checkout. Nothing here reads file contents.
+checkout. Nothing here reads file contents but to tell one state of the code from another.
 """
 
 from __future__ import annotations
