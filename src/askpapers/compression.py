@@ -110,10 +110,6 @@ class Compressible:
 
     parts: tuple[Part, ...]
 
-    def longest(self) -> str:
-        """Return the wording that leaves the least out."""
-        return "".join(max(part.choices, key=len) for part in self.parts)
-
     def wordings(self) -> Iterable[str]:
         """Yield every wording."""
         for chosen in itertools.product(*(part.choices for part in self.parts)):
@@ -196,10 +192,12 @@ def _find_leads(text: str, asked: frozenset[str]) -> tuple[int, tuple[str, ...]]
 def _find_ends(text: str, start: int, asked: frozenset[str]) -> list[int]:
     """Return where the sentence may end: behind all of it, then before each closing clause."""
     ends = [len(text)]
+    if _LISTED.search(text):
+        return ends
     while True:
         figures = _FIGURES.search(text, start, ends[-1])
         tail = _TAIL.search(text[: figures.start() if figures else ends[-1]], start)
-        if tail is None or _LISTED.search(text):
+        if tail is None:
             return ends
         left_out, head = text[tail.start() : ends[-1]], text[: tail.start()]
         if (

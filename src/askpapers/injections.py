@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 _FLAGS = re.IGNORECASE
 _TAGS = (
@@ -123,6 +124,7 @@ class Plain:
     taken_out: tuple[str, ...]
 
 
+@lru_cache(maxsize=8192)  # every search looks at the sentences of a dozen papers, twice
 def find_fault(sentence: str) -> str | None:
     """Say why a sentence of an abstract is no evidence; None for the sentences of research."""
     if _CONTROL.search(sentence) or _REVERSED.search(sentence):

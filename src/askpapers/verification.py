@@ -75,15 +75,7 @@ def verify_draft(
         return group[0].paper_id in cited_ids, len(group) == 1, judgement.support
 
     judgement, group = max(passed, key=worth)
-    citations = tuple(Citation(numbers[e.paper_id], e) for e in group)
-    return Sentence(
-        text=draft.text,
-        origin="written",
-        citations=tuple(dict.fromkeys(c.n for c in citations)),
-        verdict=judgement.verdict,
-        support=judgement.support,
-        evidence=citations,
-    )
+    return _make_written(draft.text, judgement, group, numbers)
 
 
 def prove(
@@ -101,15 +93,7 @@ def prove(
     (judgement,) = judge.judge([(written.text, [e.quote, paper.title])])
     if not _passes(judgement):
         return None
-    n = numbers[e.paper_id]
-    return Sentence(
-        text=written.text,
-        origin="written",
-        citations=(n,),
-        verdict=judgement.verdict,
-        support=judgement.support,
-        evidence=(Citation(n, e),),
-    )
+    return _make_written(written.text, judgement, (e,), numbers)
 
 
 def strays(question: str, sentence: Sentence, best: Evidence) -> bool:
@@ -161,6 +145,21 @@ def make_quotation(evidence: Evidence, numbers: Mapping[str, int]) -> Sentence:
         verdict="supported",
         support=1.0,
         evidence=(Citation(n, evidence),),
+    )
+
+
+def _make_written(
+    text: str, judgement: Judgement, group: Sequence[Evidence], numbers: Mapping[str, int]
+) -> Sentence:
+    """Return a written sentence with the judged evidence as its proof."""
+    citations = tuple(Citation(numbers[e.paper_id], e) for e in group)
+    return Sentence(
+        text=text,
+        origin="written",
+        citations=tuple(dict.fromkeys(c.n for c in citations)),
+        verdict=judgement.verdict,
+        support=judgement.support,
+        evidence=citations,
     )
 
 
