@@ -48,3 +48,14 @@ def window():
     browser = Browser()
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def browser(window, page):
+    """The window with a new conversation on the page that a file of tests serves."""
+    window.resize(1440, 900)
+    window.paint("light")
+    if window.driver.current_url.startswith(page):
+        window.run("sessionStorage.clear()")
+    window.open(page)
+    return window

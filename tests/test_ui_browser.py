@@ -35,17 +35,6 @@ def page(tmp_path_factory, generator):
         yield url
 
 
-@pytest.fixture
-def browser(window, page):
-    """The window with a new conversation."""
-    window.resize(1440, 900)
-    window.paint("light")
-    if window.driver.current_url.startswith(page):
-        window.run("sessionStorage.clear()")
-    window.open(page)
-    return window
-
-
 def marked(browser):
     return browser.texts("mark.ap-hit")
 

@@ -37,17 +37,6 @@ def page(tmp_path_factory, generator):
         yield url
 
 
-@pytest.fixture
-def browser(window, page):
-    """The window with a new conversation."""
-    window.resize(1440, 900)
-    window.paint("light")
-    if window.driver.current_url.startswith(page):
-        window.run("sessionStorage.clear()")
-    window.open(page)
-    return window
-
-
 def test_an_example_is_asked_and_a_question_asked_again_and_edited(browser, generator):
     example = browser.wait(".ap-example").text
     browser.click(".ap-example")
