@@ -14,8 +14,8 @@ from askpapers.encoders.embedder import SentenceTransformerEmbedder
 from askpapers.encoders.mean_bert import MeanBert
 from askpapers.training.pairs import Pair, Source
 from askpapers.training.question_tower import (
-    Library,
     Recipe,
+    Texts,
     Tower,
     cut_epoch,
     load_asked,
@@ -47,19 +47,25 @@ def library(base):
 
 def test_the_library_is_what_the_index_holds(base, library):
     assert library.papers == 6
-    assert library.owners.tolist() == [0, 1, 2, 3, 4, 5]
+    assert library.passages.owners.tolist() == [0, 1, 2, 3, 4, 5]
+    assert library.sentences.owners.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert [asked.evidence for asked in library.asked] == [(0,), (2,), (4,), (6,), (8,), (10,)]
     assert [asked.paper for asked in library.asked] == [0, 1, 2, 3, 4, 5]
-    (whole,) = MeanBert(base, max_tokens=64).embed(
-        ["Paper dogs. We find seven dogs. Data is in it."]
+    whole, second = MeanBert(base, max_tokens=64).embed(
+        ["Paper dogs. We find seven dogs. Data is in it.", "Paper dogs. Data is in it."]
     )
-    np.testing.assert_allclose(library.vectors[1].numpy(), whole, atol=1e-5)
+    np.testing.assert_allclose(
+        library.passages.vectors[1].numpy(), whole, atol=5e-3
+    )  # bfloat16 where the processor has it
+    np.testing.assert_allclose(
+        library.sentences.vectors[3].numpy(), second, atol=5e-3
+    )  # bfloat16 where the processor has it
 
 
 def test_a_paper_scores_as_its_best_window():
     vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
-    found = Library(2, vectors, torch.tensor([0, 1, 1])).score(
-        torch.tensor([[0.0, 1.0], [0.8, 0.6]])
-    )
+    asked = torch.tensor([[0.0, 1.0], [0.8, 0.6]])
+    found = Texts(vectors, torch.tensor([0, 1, 1])).score(asked @ vectors.T, 2)
     torch.testing.assert_close(found, torch.tensor([[0.0, 1.0], [0.8, 0.96]]))
 
 
@@ -76,14 +82,16 @@ def test_training_brings_questions_to_their_papers_and_the_file_says_the_same(
     texts = [pair.question for pair in PAIRS]
 
     def likelihood(q):
-        scores = 20 * library.score(q)
+        scores = 20 * library.passages.score(q @ library.passages.vectors.T, library.papers)
         return float(torch.log_softmax(scores, 1).diag().mean())
 
     recipe = Recipe(epochs=30, batch_size=6, rank=4, learning_rate=1e-2, keep=0.1, weaken=0.0)
     tower = Tower(base, None, recipe)
     before = {name: value.clone() for name, value in tower.network.state_dict().items()}
     untuned = MeanBert(base, max_tokens=64).embed(texts)
-    np.testing.assert_allclose(tower.embed_all(texts).numpy(), untuned, atol=1e-5)
+    np.testing.assert_allclose(
+        tower.embed_all(texts).numpy(), untuned, atol=5e-3
+    )  # bfloat16 where the processor has it
     start = likelihood(tower.embed_all(texts))
     told = []
     tower.train(library, told.append)
@@ -99,7 +107,7 @@ def test_training_brings_questions_to_their_papers_and_the_file_says_the_same(
     np.testing.assert_allclose(merged, tuned.numpy(), atol=5e-3)
     save_file(tower.tensors(0.0), path)
     none = MeanBert(base, max_tokens=64, adapter=path).embed(texts)
-    np.testing.assert_allclose(none, untuned, atol=1e-5)
+    np.testing.assert_allclose(none, untuned, atol=5e-3)  # bfloat16 where the processor has it
 
 
 def test_the_penalty_keeps_questions_near_their_untuned_vectors(base, library):

@@ -4,8 +4,9 @@ The vectors of passages stay those of the shipped embedder, so no index changes 
 embedded once. Only a low-rank adapter that reads questions is trained, and each question is held
 against every training paper: a softmax over the whole collection instead of the few papers of a
 batch (Karpukhin et al. 2020, "Dense Passage Retrieval", section 3.2, with all passages as
-negatives). A penalty keeps questions near their untuned vectors, and with them what the embedder
-knows of other fields.
+negatives), by passages and by single sentences; a softmax over the sentences of the own paper
+teaches which of them holds the answer. A penalty keeps questions near their untuned vectors, and
+with them what the embedder knows of other fields.
 """
 
 from __future__ import annotations
@@ -53,35 +54,45 @@ class Recipe:
     learning_rate: float = 7e-4
     scale: float = 20.0
     keep: float = 0.5
+    by_sentence: float = 0.5
+    inside: float = 0.5
     weaken: float = 0.25
     seed: int = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, the row of its paper, and that paper's whole text."""
+    """A question, the row of its paper, that paper's whole text, and the rows of its evidence."""
 
     question: str
     paper: int
     passage: str
+    evidence: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
     """All training papers as the index holds them, and the questions about them.
 
-    `vectors` are those of the passages, (n, d), `owners` the row of the paper of each, (n,).
+    `passages` and `sentences` are their texts, each with the papers that it belongs to.
     """
 
     papers: int
-    vectors: torch.Tensor
-    owners: torch.Tensor
+    passages: Texts
+    sentences: Texts
     asked: tuple[Asked, ...] = ()
 
-    def score(self, q: torch.Tensor) -> torch.Tensor:
-        """Each question's cosine with the best passage of each paper, (b, papers)."""
-        cosines = q @ self.vectors.T
-        best = cosines.new_full((len(q), self.papers), -1.0)
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Embedded texts: `vectors` (n, d) and `owners`, the row of the paper of each, (n,)."""
+
+    vectors: torch.Tensor
+    owners: torch.Tensor
+
+    def score(self, cosines: torch.Tensor, papers: int) -> torch.Tensor:
+        """The best of each paper's cosines, (b, papers), of those with every text, (b, n)."""
+        best = cosines.new_full((len(cosines), papers), -1.0)
         return best.scatter_reduce(1, self.owners.expand_as(cosines), cosines, "amax")
 
 
@@ -91,22 +102,39 @@ def make_library(
     embed: Callable[[Sequence[str]], np.ndarray],
     count_tokens: CountTokens,
 ) -> Library:
-    """Embed the papers' windows as the index does."""
+    """Embed the papers' windows and sentences as the index does."""
     import torch
 
-    texts: list[str] = []
-    owners: list[int] = []
+    windows: list[tuple[int, str]] = []
+    told: list[tuple[int, str]] = []
+    first: list[int] = []
     for row, source in enumerate(papers.values()):
         abstract = " ".join(" ".join(source.sentences).split())
         paper = Paper(paper_id=source.key, title=source.title, abstract=abstract)
         for window in make_passages(paper, count_tokens=count_tokens, max_tokens=MAX_TOKENS):
-            texts.append(embedding_text(source.title, window.text))
-            owners.append(row)
+            windows.append((row, embedding_text(source.title, window.text)))
+        first.append(len(told))
+        told += [(row, embedding_text(source.title, text)) for text in source.sentences]
     place = {key: row for row, key in enumerate(papers)}
     asked = tuple(
-        Asked(pair.question, place[pair.paper], papers[pair.paper].passage()) for pair in pairs
+        Asked(
+            pair.question,
+            place[pair.paper],
+            papers[pair.paper].passage(),
+            tuple(
+                first[place[pair.paper]] + i
+                for i in pair.evidence
+                if i < len(papers[pair.paper].sentences)
+            ),
+        )
+        for pair in pairs
     )
-    return Library(len(papers), torch.from_numpy(embed(texts)), torch.tensor(owners), asked)
+
+    def hold(rows: Sequence[tuple[int, str]]) -> Texts:
+        vectors = torch.from_numpy(embed([text for _, text in rows]))
+        return Texts(vectors, torch.tensor([row for row, _ in rows]))
+
+    return Library(len(papers), hold(windows), hold(told), asked)
 
 
 class Tower:
@@ -192,7 +220,8 @@ class Tower:
     def _loss(
         self, batch: Sequence[Asked], untuned: torch.Tensor, library: Library, rng: random.Random
     ) -> torch.Tensor:
-        """Cross entropy over all papers, and the way gone from the untuned vectors."""
+        """Cross entropy over all papers and over the sentences of the own one, and the way gone
+        from the untuned vectors."""
         import torch
 
         recipe = self.recipe
@@ -205,7 +234,21 @@ class Tower:
             ]
         )
         target = torch.tensor([a.paper for a in batch])
-        loss = torch.nn.functional.cross_entropy(recipe.scale * library.score(q), target)
+        by_passage = library.passages.score(q @ library.passages.vectors.T, library.papers)
+        told = q @ library.sentences.vectors.T
+        by_sentence = library.sentences.score(told, library.papers)
+        entropy = torch.nn.functional.cross_entropy
+        loss = entropy(recipe.scale * by_passage, target)
+        loss = loss + recipe.by_sentence * entropy(recipe.scale * by_sentence, target)
+        marked = torch.zeros_like(told, dtype=torch.bool)
+        for row, asked in enumerate(batch):
+            marked[row, list(asked.evidence)] = True
+        some = marked.any(1)
+        if recipe.inside and some.any():
+            own = library.sentences.owners[None] == target[:, None]
+            within = (recipe.scale * told).masked_fill(~own, -torch.inf)[some]
+            found = within.masked_fill(~marked[some], -torch.inf).logsumexp(1)
+            loss = loss + recipe.inside * (within.logsumexp(1) - found).mean()
         return loss + recipe.keep * (1 - (q * untuned).sum(1)).mean()
 
     def tensors(self, share: float = 1.0) -> dict[str, torch.Tensor]:

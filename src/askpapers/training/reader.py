@@ -241,9 +241,17 @@ def loss_of(network: ReaderNetwork, cutter: WindowCutter, items: Sequence[Item],
 
 
 def train(
-    data: Path, base: Path, work: Path, recipe: Recipe, *, embedder: Path | None = None
+    data: Path,
+    base: Path,
+    work: Path,
+    recipe: Recipe,
+    *,
+    embedder: Path | None = None,
+    start: Path | None = None,
 ) -> ReaderNetwork:
     """Run the whole recipe, or what is left of it after `work/checkpoint.pt`.
+
+    It begins with the weights `start` of a reader, or with MiniLM and fresh heads.
 
     Returns the mean of the weights at the ends of the cycles: the first cycle's are better at
     picking sentences, later ones at answerability, and their mean at both (Izmailov et al.,
@@ -257,6 +265,8 @@ def train(
     torch.manual_seed(recipe.seed)
     cutter, network = WindowCutter(base), ReaderNetwork(base)
     steps = plan(data, MeanBert(base, max_tokens=MAX_TOKENS_NEAR, weights=embedder), recipe)
+    if start is not None:
+        network.load(load_file(start), source=str(start))
     network.freeze(recipe.frozen_layers)
     slow = [p for p in network.modules["bert"].parameters() if p.requires_grad]
     fast = [p for n, p in network.modules.named_parameters() if not n.startswith("bert.")]
@@ -324,6 +334,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--base", type=Path, help="MiniLM folder; default: the installed package")
     parser.add_argument("--work", type=Path, help="folder of checkpoints; default: beside --out")
     parser.add_argument("--embedder", type=Path, help="tuned weights that find hard negatives")
+    parser.add_argument("--start", type=Path, help="a reader's weights to go on from")
+    parser.add_argument("--negatives", type=int, default=Recipe().negatives)
+    parser.add_argument("--rate", type=float, default=Recipe().encoder_rate, help="encoder's")
+    parser.add_argument("--seed", type=int, default=Recipe().seed)
     parser.add_argument("--cycles", type=float, nargs="+", help="epochs of each cycle")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args(arguments)
@@ -332,11 +346,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from safetensors.torch import save_file
 
     torch.set_num_threads(chosen.threads)
-    recipe = Recipe(cycles=tuple(chosen.cycles)) if chosen.cycles else Recipe()
+    recipe = Recipe(
+        seed=chosen.seed,
+        cycles=tuple(chosen.cycles or Recipe().cycles),
+        negatives=chosen.negatives,
+        encoder_rate=chosen.rate,
+        # what the rules teach comes first only where nothing was learnt before
+        rule_items=0 if chosen.start else Recipe().rule_items,
+        title_items=0 if chosen.start else Recipe().title_items,
+    )
     base = chosen.base or installed_base()
     work = chosen.work or chosen.out.with_suffix(".work")
     work.mkdir(parents=True, exist_ok=True)
-    network = train(chosen.data, base, work, recipe, embedder=chosen.embedder)
+    network = train(chosen.data, base, work, recipe, embedder=chosen.embedder, start=chosen.start)
     save_file(network.weights(), chosen.out, metadata={"recipe": json.dumps(repr(recipe))})
 
 
