@@ -399,10 +399,20 @@ def test_another_paper_is_named_before_it_speaks():
 
 
 def test_a_sentence_of_which_nothing_was_left_out_is_a_quotation():
-    found = made_result([KERNEL], [HOURS])
-    out = answer([found], writer("It takes 77 GPU hours on CIFAR [1].", compressed=True))
-    assert [(s.text, s.origin) for s in out.sentences] == [(HOURS.quote, "quoted")]
+    found = made_result([OTHER], [DAYS])
+    pen = writer("Training needs 9 days [1].", compressed=True)
+    out = answer([found], pen, question="How long does training take?")
+    assert [(s.text, s.origin) for s in out.sentences] == [(DAYS.quote, "quoted")]
     assert out.dropped == ()
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_what_a_sentence_points_back_to_is_told_before_it(written):
+    pen = writer("It is fast [1].", "It takes 77 GPU hours on CIFAR [1].", compressed=True)
+    out = answer([made_result([KERNEL], [HOURS])], pen if written else None)
+    assert [s.text for s in out.sentences] == [FAST.quote, HOURS.quote]
+    if written:  # the model is shown it too
+        assert "It is fast. It takes 77 GPU hours" in pen.generator.prompts[0]
 
 
 def test_an_order_in_the_question_is_not_searched_and_the_rest_is_answered():

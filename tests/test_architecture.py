@@ -34,6 +34,7 @@ LAYERS = [
         "support",
         "citations",
         "compression",
+        "forerunners",
         "writing",
         "verification",
         "conversation",

@@ -32,6 +32,7 @@ from askpapers.domain import (
 )
 from askpapers.encoders.reader import Reader
 from askpapers.errors import UsageError
+from askpapers.forerunners import find_forerunner
 from askpapers.injections import take_out
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
@@ -261,10 +262,11 @@ class Answerer:
         way to the source, word for word.
         """
         papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
-        brief = prepare_brief(question, result.evidence, papers, writer, work.meter)
+        chosen = self._choose(result, writer.max_sentences)
+        evidence = [*result.evidence, *(e for e in chosen if e not in result.evidence)]
+        brief = prepare_brief(question, evidence, papers, writer, work.meter)
         work.dropped += brief.dropped
         work.read = frozenset(brief.papers.values())
-        chosen = self._choose(result, writer.max_sentences)
         for piece in write_compressions(question, chosen, brief, papers, writer, work.meter):
             if isinstance(piece, str):
                 yield Drafted(piece)
@@ -282,12 +284,18 @@ class Answerer:
     def _choose(self, result: SearchResult, count: int) -> list[Evidence]:
         """Return the best evidence and what is worth nearly as much, each paper's as it is told.
 
-        The paper of the best comes first; a question says nothing.
+        The paper of the best comes first; a question says nothing. What one of them points back
+        to is told before it.
         """
         best, *others = result.evidence
         floor = best.score - self._further_reach
         further = [e for e in others if e.score >= floor and not e.quote.endswith("?")]
         chosen = [best, *further][:count]
+        by_id = {hit.paper.paper_id: hit.paper for hit in result.hits}
+        for e in tuple(chosen):
+            before = find_forerunner(e, by_id[e.paper_id])
+            if before is not None and all(not _overlap(before, other) for other in chosen):
+                chosen.append(before)
         papers = list(dict.fromkeys(e.paper_id for e in chosen))
         return sorted(chosen, key=lambda e: (papers.index(e.paper_id), e.start))
 
@@ -364,6 +372,10 @@ class Answerer:
                 sentence = make_quotation(proof, work.numbers)
             if all(s.text != sentence.text for s in work.sentences):
                 yield work.settle(sentence)
+
+
+def _overlap(a: Evidence, b: Evidence) -> bool:
+    return a.paper_id == b.paper_id and a.start < b.end and b.start < a.end
 
 
 def _find_reason_to_abstain(

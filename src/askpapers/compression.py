@@ -21,7 +21,8 @@ from askpapers.support.wording import STOPWORDS, split_words
 _MIN_KEPT_WORDS = 6
 _MAX_WORDINGS = 48
 
-_OPENER = re.compile(
+# What joins a sentence to the one before it.
+OPENER = re.compile(
     r"(?:(?:and|but|so|also|yet|here|further|furthermore|moreover|additionally|besides|notably"
     r"|importantly|crucially|interestingly|remarkably|surprisingly|unfortunately|fortunately"
     r"|specifically|concretely|finally|lastly|first|firstly|second|secondly|third|thirdly|next"
@@ -132,7 +133,7 @@ def find_compressions(
     if "?" in sentence or (_FIRST_PERSON.search(sentence) and _OTHERS.search(sentence)):
         return Compressible((Part((sentence.rstrip().removesuffix("."),)),))
     text = _STYLED.sub(r"\1", _in_third_person(sentence))
-    opener = None if follows else _OPENER.match(text)
+    opener = None if follows else OPENER.match(text)
     if opener:
         text = text[opener.end() :]
     text = capitalise(text).rstrip().removesuffix(".").rstrip()
