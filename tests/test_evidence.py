@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askpapers.encoders.reader import Reading
-from askpapers.evidence import Policy, ReadPaper, choose_evidence, log_odds, weigh_sentences
+from askpapers.evidence import (
+    Policy,
+    ReadPaper,
+    choose_evidence,
+    find_told,
+    log_odds,
+    weigh_sentences,
+)
 
 
 def paper(
@@ -109,3 +116,32 @@ def test_a_better_sentence_never_falls(ranked: list[ReadPaper], data: st.DataObj
 def test_certainty_stays_finite() -> None:
     assert log_odds(0.0) == -log_odds(1.0) == -12.0
     assert log_odds(0.5) == 0.0
+
+
+def words(text: str) -> list[str]:
+    return [word.strip(".?") for word in text.lower().split()]
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("RF8 format", {1}),
+        ("RF8 in deep nets", {1}),  # the title knows the nets
+        ("deep nets", set()),  # the title says no more than the question
+        ("deep format", {1}),
+        ("learn slowly", set()),
+        ("", set()),
+    ],
+)
+def test_a_sentence_tells_a_question_whole_when_it_holds_every_word(question, told) -> None:
+    sentences = ["Deep models learn.", "RF8 is a format in floating point."]
+    assert find_told(question, "Formats for deep nets", sentences, words) == told
+
+
+def test_what_tells_the_question_whole_comes_first() -> None:
+    ranked = [paper("a", 0.5, [0.01, 0.001])]
+    assert choose_evidence(ranked)[0].sentence == 0
+    (read,) = ranked
+    told = ReadPaper("a", read.reading, told=frozenset({1}))
+    assert choose_evidence([told])[0].sentence == 1
+    assert choose_evidence([told], Policy(told_bonus=0.0))[0].sentence == 0

@@ -30,6 +30,7 @@ WORD_FEATURES = (
     "no_counted",
     "unmentioned",
     "unheld",
+    "told",
 )
 FEATURES = (*READ_FEATURES, *WORD_FEATURES)
 
@@ -159,6 +160,7 @@ def measure(
             min(_MOST, len(find_unmentioned(question, [page.text for page in sources])))
         ),
         "unheld": -float(min(_MOST, len(find_unmentioned(question, [lead.text])))),
+        "told": float(bool(lead.read.told)) - 1.0,
     }
 
 

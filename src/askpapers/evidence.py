@@ -3,14 +3,16 @@
 Pure: readings in, choices and probabilities out. A sentence is worth its own log-odds of being
 evidence plus a share of its paper's log-odds of being relevant; every further sentence of the
 same paper is worth less, so that a question about several papers isn't answered by five sentences
-of one abstract. The first choice is always the best sentence of all.
+of one abstract. The first choice is always the best sentence of all. A sentence that holds every
+word of the question, its title's helping, is nearly always evidence, whatever the reader makes of
+a bare term.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from askpapers.encoders.reader import Reading
@@ -21,11 +23,15 @@ LIMIT = 12.0
 
 @dataclass(frozen=True, slots=True)
 class ReadPaper:
-    """A ranked paper with its reading. `prior` is log-odds from the first stage, 0 for none."""
+    """A ranked paper with its reading. `prior` is log-odds from the first stage, 0 for none.
+
+    `told` are the sentences that hold the whole question (`find_told`).
+    """
 
     paper_id: str
     reading: Reading
     prior: float = 0.0
+    told: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Policy:
 
     `relevance_weight` is the share of the paper's log-odds in each sentence's worth, `repeat_cost`
     is taken off for every sentence of the same paper chosen before, and nothing worth less than
-    the best by more than `reach` is taken.
+    the best by more than `reach` is taken. `told_bonus` is what holding the whole question adds.
     """
 
     max_sentences: int = 6
@@ -55,6 +61,7 @@ class Policy:
     relevance_weight: float = 0.5
     repeat_cost: float = 1.0
     reach: float = 6.0
+    told_bonus: float = 3.0
 
 
 def log_odds(probability: float) -> float:
@@ -67,6 +74,28 @@ def log_odds(probability: float) -> float:
     return max(-LIMIT, min(LIMIT, value))
 
 
+def find_told(
+    question: str, title: str, sentences: Sequence[str], stems: Callable[[str], Collection[str]]
+) -> frozenset[int]:
+    """Return the places of the sentences that, behind their title, hold every word asked for.
+
+    The title alone is no answer: the sentence must hold one of the words that the title lacks,
+    or all of them. Of abstractqa's and this project's training questions one in eight has such a
+    sentence in its own abstract, and it is marked evidence for 96 in 100 of those; of the 841
+    that the abstract doesn't answer, one has.
+    """
+    asked = set(stems(question))
+    if not asked:
+        return frozenset()
+    named = set(stems(title))
+    told = []
+    for place, sentence in enumerate(sentences):
+        held = asked & set(stems(sentence))
+        if asked <= held | named and (held - named or held == asked):
+            told.append(place)
+    return frozenset(told)
+
+
 def weigh_sentences(ranked: Sequence[ReadPaper], policy: Policy) -> list[Choice]:
     """Return every sentence of every paper, best first; ties keep rank, then reading order."""
     choices = [
@@ -75,6 +104,7 @@ def weigh_sentences(ranked: Sequence[ReadPaper], policy: Policy) -> list[Choice]
             number,
             log_odds(probability)
             + policy.relevance_weight * log_odds(paper.reading.relevance)
+            + policy.told_bonus * (number in paper.told)
             + paper.prior,
         )
         for paper in ranked

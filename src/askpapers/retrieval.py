@@ -20,7 +20,14 @@ from askpapers.answerability import Calibration, Page, count_relevant, estimate,
 from askpapers.domain import Dropped, Evidence, Filters, Hit, Paper, Query, SearchResult, Span
 from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader
-from askpapers.evidence import Choice, Policy, ReadPaper, choose_evidence, weigh_sentences
+from askpapers.evidence import (
+    Choice,
+    Policy,
+    ReadPaper,
+    choose_evidence,
+    find_told,
+    weigh_sentences,
+)
 from askpapers.fusion import FEATURES, Fusion
 from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
@@ -268,7 +275,12 @@ class Retriever:
         top = float(final[order[0]])
         # Only papers that are returned may give evidence: an answer cites what it lists.
         chosen_from = [
-            ReadPaper(papers[i].paper_id, readings[i], prior=float(final[i]) - top)
+            ReadPaper(
+                papers[i].paper_id,
+                readings[i],
+                prior=float(final[i]) - top,
+                told=find_told(asked, *texts[i], self._lexical.rarities),
+            )
             for i in order[:limit]
         ]
         place = {paper.paper_id: i for i, paper in enumerate(papers)}

@@ -25,7 +25,7 @@ from askpapers.answerability import (
     measure,
 )
 from askpapers.encoders.reader import Reading
-from askpapers.evidence import Policy, ReadPaper
+from askpapers.evidence import Policy, ReadPaper, find_told
 from askpapers.metrics.classification import auroc
 from askpapers.training.written import Abstract
 
@@ -83,7 +83,9 @@ def label_rows(
             told = pool[paper.paper_id].sentences
             if gone and paper.paper_id == row.paper:
                 told = tuple(s for i, s in enumerate(told) if i not in row.evidence)
-            pages.append(Page(paper, pool[paper.paper_id].title, told))
+            title = pool[paper.paper_id].title
+            whole = find_told(row.question, title, told, rarity)
+            pages.append(Page(replace(paper, told=whole), title, told))
         features = measure(row.question, pages, rarity, policy)
         labelled.append(Labelled(kind, row.paper or row.key, features, kind == "answerable"))
 
