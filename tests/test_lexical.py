@@ -3,7 +3,7 @@ import pytest
 
 from askpapers.domain import Paper
 from askpapers.errors import IndexDamaged, IndexMissing
-from askpapers.lexical import LexicalIndex, edit_distance
+from askpapers.lexical import LexicalIndex, edit_distance, edits
 
 PAPERS = [
     Paper("a", "Adaptive batch sizes", "We grow the batch while training transformers on text."),
@@ -46,6 +46,20 @@ def test_a_misspelt_word_is_reported_with_its_reading(index):
         ("tranformers", "transformers"),
         ("roobts", "robots"),
     )
+
+
+def test_a_slip_in_an_ending_is_read_as_the_word_it_is_in():
+    index = LexicalIndex.build([Paper("m", "T", "Multiplication is multiple additions.")])
+    (reading,) = index.score("multiplicatons").corrections
+    assert reading[0] == "multiplicatons"
+    assert index.score("multiplicatons").whole[0] > 0
+
+
+def test_edits_are_one_step_away():
+    made = edits("ab")
+    assert {"b", "a", "ba", "cb", "ac", "cab", "acb", "abc"} <= made
+    assert "ab" not in made
+    assert all(edit_distance("ab", word, 2) == 1 for word in made)
 
 
 def test_known_and_short_words_are_never_corrected(index):

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ class LexicalIndex:
         for term in found:
             stem = _stem(term)
             if stem not in self._surfaces and term.isalpha():
-                nearest = self._spell(stem)
+                nearest = self._spell(term)
                 if nearest is not None:
                     corrections.append((term, self._surfaces[nearest]))
                     stem = nearest
@@ -180,10 +181,15 @@ class LexicalIndex:
         stems += [stem for stem in joined if stem in self._surfaces and stem not in stems]
         return [stem for stem in stems if stem in self._surfaces], tuple(corrections)
 
-    def _spell(self, stem: str) -> str | None:
+    def _spell(self, term: str) -> str | None:
         if self._spelling is None:
             self._spelling = _Spelling(self._surfaces, self._frequency)
-        return self._spelling.nearest(stem)
+        nearest = self._spelling.nearest(_stem(term))
+        if nearest is None and len(term) >= 8:
+            # A slip in an ending keeps it from being taken off: "multiplicaton".
+            stems = {_stem(word) for word in edits(term)} & self._surfaces.keys()
+            nearest = max(stems, key=lambda stem: (self._frequency(stem), stem), default=None)
+        return nearest
 
     def _frequency(self, stem: str) -> int:
         """In how many papers the stem stands."""
@@ -242,6 +248,16 @@ class _Spelling:
                 key = (distance, -self._frequency(other), other)
                 best = key if best is None else min(best, key)
         return best[2] if best else None
+
+
+def edits(word: str) -> set[str]:
+    """Words one edit (insert, delete, replace, swap neighbours) from `word`, in lower case a-z."""
+    cuts = [(word[:i], word[i:]) for i in range(len(word) + 1)]
+    made = {a + b[1:] for a, b in cuts if b}
+    made |= {a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1}
+    made |= {a + c + b[1:] for a, b in cuts if b for c in ascii_lowercase}
+    made |= {a + c + b for a, b in cuts for c in ascii_lowercase}
+    return made - {word}
 
 
 def edit_distance(a: str, b: str, most: int) -> int:
