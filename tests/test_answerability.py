@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from askpapers.answerability import (
     FEATURES,
     READ_FEATURES,
+    TOLD,
     WORD_FEATURES,
     Calibration,
     Page,
@@ -49,11 +50,26 @@ def features_of(question: str, *, shown: int = 1) -> dict[str, float]:
 
 
 def test_every_feature_is_measured() -> None:
-    assert set(features_of("How many heads has Plover?")) == set(FEATURES)
+    assert set(features_of("How many heads has Plover?")) == {*FEATURES, TOLD}
     nothing = measure("How many?", [], rarity)
-    assert set(nothing) == set(FEATURES)
+    assert set(nothing) == {*FEATURES, TOLD}
     assert all(nothing[name] < 0 for name in FEATURES)
-    assert estimate(nothing, Calibration(0.0, {"best_answerable": 1.0})) < 1e-4
+    assert estimate(nothing, Calibration(0.0, {"best_answerable": 1.0}, told=0.9)) < 1e-4
+
+
+def test_a_question_that_a_sentence_holds_whole_has_a_floor() -> None:
+    blank = Reading(0.001, 0.001, (0.001, 0.001, 0.001))
+    calibration = Calibration(0.0, {"best_answerable": 1.0}, told=0.9)
+    for told, floor in ((frozenset({1}), 0.9), (frozenset(), 0.0)):
+        features = measure(
+            "Plover heads", [Page(ReadPaper("p", blank, told=told), *PLOVER)], rarity
+        )
+        assert features[TOLD] == float(bool(told))
+        assert estimate(features, calibration) == pytest.approx(floor, abs=0.01)
+    strong = {**features, TOLD: 1.0, "best_answerable": 8.0}
+    assert estimate(strong, calibration) > 0.99
+    read = {"answerability": {"intercept": 0.0}, "told": 0.9}
+    assert Calibration.from_parameters(read).told == 0.9
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,11 @@ WORD_FEATURES = (
     "no_counted",
     "unmentioned",
     "unheld",
-    "told",
 )
 FEATURES = (*READ_FEATURES, *WORD_FEATURES)
+TOLD = "told"
+"""1 where a sentence of the lead holds the whole question (`find_told`), else 0: no weight beside
+the others but a floor, for the reader makes nothing of a bare term ("RF8 format")."""
 
 Rarity = Callable[[str], Mapping[str, float]]
 """Stems of a text, stop words left out, each with its rarity (0..1) among the papers."""
@@ -93,12 +95,14 @@ _MOST = 2
 class Calibration:
     """A logistic model over FEATURES, fitted on the development questions.
 
-    `relevance_floor` is the relevance (0..1) from which a paper counts as relevant enough.
+    `relevance_floor` is the relevance (0..1) from which a paper counts as relevant enough; `told`
+    the least probability of a question that a sentence holds whole.
     """
 
     intercept: float
     weights: Mapping[str, float] = field(default_factory=dict)
     relevance_floor: float = 0.5
+    told: float = 0.0
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Calibration:
@@ -115,7 +119,8 @@ class Calibration:
         if unknown:
             raise ResourceError(f"The reader's manifest weighs unknown features {unknown!r}.")
         floor = float(parameters.get("relevance_floor", 0.5))
-        return cls(float(table["intercept"]), weights, floor)
+        told = float(parameters.get("told", 0.0))
+        return cls(float(table["intercept"]), weights, floor, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,9 @@ def measure(
     ranked = [page.read for page in pages]
     chosen = choose_evidence(ranked, policy)
     if not chosen:
-        return dict.fromkeys(READ_FEATURES, -LIMIT) | dict.fromkeys(WORD_FEATURES, -1.0)
+        return (
+            dict.fromkeys(READ_FEATURES, -LIMIT) | dict.fromkeys(WORD_FEATURES, -1.0) | {TOLD: 0.0}
+        )
     by_id = {page.read.paper_id: page for page in pages}
     lead = by_id[chosen[0].paper_id]
     own = [lead.sentences[c.sentence] for c in chosen if c.paper_id == chosen[0].paper_id]
@@ -160,7 +167,7 @@ def measure(
             min(_MOST, len(find_unmentioned(question, [page.text for page in sources])))
         ),
         "unheld": -float(min(_MOST, len(find_unmentioned(question, [lead.text])))),
-        "told": float(bool(lead.read.told)) - 1.0,
+        TOLD: float(bool(lead.read.told)),
     }
 
 
@@ -186,7 +193,8 @@ def estimate(features: Mapping[str, float], calibration: Calibration) -> float:
     total = calibration.intercept + sum(
         weight * features[name] for name, weight in calibration.weights.items()
     )
-    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
+    chance = 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
+    return max(chance, calibration.told * features.get(TOLD, 0.0))
 
 
 def count_relevant(readings: Sequence[Reading], calibration: Calibration) -> int:

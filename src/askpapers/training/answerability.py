@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from askpapers.answerability import (
     FEATURES,
     READ_FEATURES,
+    TOLD,
     Calibration,
     Page,
     Rarity,
@@ -37,7 +38,8 @@ SHARES = {
     "off topic": 0.15,
 }
 """Weight of each kind of question in the fit; no real mix is known."""
-ANSWERED = 0.9
+ANSWERED = 0.93
+"""More than was asked for: down to here no further near miss or off-topic question is answered."""
 _FOLDS = 5
 _RESAMPLES = 1000
 
@@ -133,7 +135,9 @@ def fit_calibration(
             break
         left.pop(worst)
     fitted = {n: round(float(w), 4) for n, w in zip(left, weights[1:], strict=True)}
-    return Calibration(round(float(weights[0]), 4), fitted)
+    told = np.array([use.features.get(TOLD, 0.0) for use in labelled])
+    floor = float((share * told * truth).sum() / max((share * told).sum(), 1e-9))
+    return Calibration(round(float(weights[0]), 4), fitted, told=round(floor, 4))
 
 
 def _fit_logistic(

@@ -303,6 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parameters: dict[str, Any] = {
             "relevance_weight": policy.relevance_weight,
             "abstain_below": round(find_threshold(chances, labelled), 4),
+            "told": calibration.told,
             "answerability": {"intercept": calibration.intercept, **calibration.weights},
         }
         if chosen.parameters:
