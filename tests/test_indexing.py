@@ -286,6 +286,16 @@ def test_another_embedder_is_a_mismatch_and_a_rebuild_mends_it(home, corpus):
     open_index(home, embedder_fingerprint="hash-2").close()
 
 
+def test_an_embedder_mark_that_is_no_text_is_mended(home, corpus):
+    build(home, corpus)
+    mark = read_current(home).index / "embedder.txt"
+    mark.write_bytes(b"\xff" + mark.read_bytes()[1:])
+    rebuild(home)
+    mark = read_current(home).index / "embedder.txt"
+    assert mark.read_text() == HashEmbedder().fingerprint
+    assert check_sums(home) == []
+
+
 def test_a_rebuild_reuses_vectors_and_does_nothing_when_sound(home, corpus):
     build(home, corpus)
     assert not rebuild(home).changed

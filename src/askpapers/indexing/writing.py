@@ -326,7 +326,7 @@ def _find_vectors(home: Path, embedder: PassageEmbedder) -> VectorPool:
     files = {}
     for folder in [*find_leftovers(home), *([current.index] if current and current.index else [])]:
         mark = folder / EMBEDDER
-        if mark.is_file() and mark.read_text("utf-8") == embedder.fingerprint:
+        if mark.is_file() and mark.read_bytes() == embedder.fingerprint.encode():
             files[folder] = VectorFile(folder, dimension=embedder.dimension)
     leftovers = [folder for folder in files if not current or folder != current.index]
     farthest = max(leftovers, key=lambda folder: files[folder].count, default=None)
