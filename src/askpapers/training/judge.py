@@ -2,7 +2,7 @@
 
 The layers learn from supervision made by rule (corruptions of true sentences); progress is kept in
 checkpoints and taken up again. Human labels are read by the regressions of `judge_stack.py` only,
-whose figures are cross-fitted.
+whose figures are cross-fitted, and by `judge_tuning.py`, which trains on from these weights.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Recipe:
         ("scifact", 4.0), ("expertqa", 2.0), ("wice", 2.0), ("summedits", 0.7),
     )  # fmt: skip
     made: int = 3000
-    kept: float = 0.2
+    kept: float = 0.5
 
 
 def assign_folds(examples: Sequence[Example], folds: int) -> np.ndarray:
