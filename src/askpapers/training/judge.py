@@ -2,7 +2,7 @@
 
 The layers learn from supervision made by rule (corruptions of true sentences); progress is kept in
 checkpoints and taken up again. Human labels are read by the regressions of `judge_stack.py` only,
-whose figures are cross-fitted.
+whose figures are cross-fitted, and by `judge_tuning.py`, which trains on from these weights.
 """
 
 from __future__ import annotations
@@ -55,13 +55,14 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast to train."""
+    """How long and how fast to train, and how many of the lowest layers stay as they are."""
 
     rate: float
     tokens_per_batch: int = 2048
     warmup: float = 0.06
     head_factor: float = 5.0
     minutes: float = 60.0
+    frozen_layers: int = 0
 
 
 def encode(examples: Sequence[Example], tokenizer: Any, weights: WordWeights) -> list[Encoded]:
@@ -140,6 +141,9 @@ def train(
         batch for _ in range(epochs) for batch in _batches(encoded, schedule.tokens_per_batch, rng)
     ]
     network.bert.embeddings.word_embeddings.requires_grad_(False)
+    if schedule.frozen_layers:
+        network.bert.embeddings.requires_grad_(False)
+        network.bert.encoder["layer"][: schedule.frozen_layers].requires_grad_(False)
     heads = [p for name, p in network.named_parameters() if not name.startswith("bert.")]
     layers = [
         p for name, p in network.named_parameters() if name.startswith("bert.") and p.requires_grad

@@ -39,7 +39,7 @@ class Example:
 
     `group` ties examples that must not be parted by a split (one document, one paper).
     `changed` holds the character ranges of the claim that make it false, when known; None when
-    unknown.
+    unknown. `proofs` are sets of units of the evidence of which each decides alone, when marked.
     """
 
     claim: str
@@ -49,6 +49,7 @@ class Example:
     kind: str
     group: str
     changed: tuple[tuple[int, int], ...] | None = None
+    proofs: tuple[tuple[int, ...], ...] = ()
 
 
 def window(example: Example, weights: WordWeights) -> str:
@@ -83,6 +84,8 @@ def load_scifact(data: Path) -> list[Example]:
             "scifact",
             row["label"].lower(),
             f"scifact-{row['doc_id']}",
+            # The title stands first in the evidence.
+            proofs=tuple(tuple(i + 1 for i in marked) for marked in row.get("rationales", ())),
         )
         for row in rows
     ]
@@ -126,6 +129,7 @@ def load_wice(data: Path) -> list[Example]:
             "wice",
             row["label"],
             f"wice-{row['meta']['claim_title']}",
+            proofs=tuple(tuple(marked) for marked in row["supporting_sentences"] if marked),
         )
         for row in _read_lines(data / "faithfulness/wice/claim_dev.jsonl.xz")
     ]

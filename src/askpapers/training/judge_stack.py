@@ -46,11 +46,13 @@ class Table:
     """Examples with their numbers.
 
     `lexical` (n, f); `logits` (n, 5) as `PairScorer.score` gives them, None without a network.
+    `folds` (n,) are those of the networks that gave the logits; None where one network gave all.
     """
 
     examples: Sequence[Example]
     lexical: np.ndarray
     logits: np.ndarray | None = None
+    folds: np.ndarray | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -149,11 +151,13 @@ def _fold(example: Example) -> int:
 
 def cross_fit(table: Table, *, stacked: bool) -> np.ndarray:
     """Probabilities (n,) from regressions that saw no example of the same group."""
-    folds = np.array([_fold(example) for example in table.examples])
+    folds = table.folds
+    if folds is None:
+        folds = np.array([_fold(example) for example in table.examples])
     learned = ~np.isin(table.names, list(MEASURED_ONLY))
     numbers = table.numbers(stacked=stacked)
     found = np.zeros(len(folds))
-    for fold in range(_FOLDS):
+    for fold in np.unique(folds):
         fit = fit_table(table, learned & (folds != fold), stacked=stacked)
         found[folds == fold] = fit.predict(numbers[folds == fold])
     return found
@@ -315,7 +319,7 @@ def fit_judge(tables: Tables) -> FittedJudge:
     figures["cosine"] = _by_set(everything, cosine, choose_threshold(everything, cosine))
     squashed = len(LEXICAL_FEATURES) + NETWORK_FEATURES.index("margin_squashed")
     margin = everything.numbers(stacked=True)[:, squashed] / 2 + 0.5
-    figures["network_before_human_labels"] = _by_set(everything, margin, 0.5)
+    figures["network"] = _by_set(everything, margin, 0.5)
     return FittedJudge(bodies, figures)
 
 
