@@ -29,6 +29,11 @@ def pieces(text: str) -> list[str]:
         ["Results hold w.r.t. the norm.", "We have approx. 5 models, etc.", "The last is new."],
         ["We write $x_1. Y$ for it.", "The loss is $L(x) = 0.5$."],
         ["There are two steps: (1) We invert. (2) We refine."],
+        [
+            "Tests reveal several insights: (1). Refusal is common.",
+            "(2). Safer models refuse more.",
+            "The ratio is 3: 1.5 is less.",
+        ],
         ["We show that: 1) If tasks are homogeneous, this works."],
         ["Given x1, ..., xT, when is it possible?", "We answer this."],
         ["The bound is \\frac{1}{2}.", "A minimizer of the L_2^2-loss is found by D. P. Kingma."],

@@ -31,7 +31,8 @@ _NEVER_LAST = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_AHEAD = re.compile(r"[\s(\[]*\d|[\s]*[(\[]?(?:\d|[ivx]+\b|[A-Z]\b)")
-_ENUMERATOR = re.compile(r"(?:^|[\s(\[])\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]$")
+_ENUMERATOR = re.compile(r"(?:^|[\s(\[])\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]{1,2}$")
+_OPENS_LIST = re.compile(r":\s*\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})\)?\.$")
 _CONTINUES = re.compile(r"[,;:.)\]}+=<>%?!…/\\-](?!\d)|[a-z]+(?:[\s,.;:)'’]|$)")
 _OVERLOOKED = re.compile(
     # the end of a sentence in brackets, and a one-letter variable before a word that
@@ -95,6 +96,8 @@ def _is_boundary(text: str, start: int, position: int) -> bool:
     if touching or not _ENDED.search(before):
         return False
     if _ENUMERATOR.search(before) and len(before.split()) <= 1:
+        return False
+    if _OPENS_LIST.search(before):
         return False
     if _CONTINUES.match(after):
         return False
