@@ -114,6 +114,11 @@ def test_abstractqa_marks_evidence(tmp_path: Path) -> None:
     (case,) = suite.cases
     (place,) = case.turns[0].evidence
     assert suite.papers["p"].abstract[place.start : place.end] == "It saves 40%."
+    asked = load_suite(import_suite("abstractqa-answers", tmp_path, tmp_path / "o2"))
+    stated, unstated = asked.cases
+    assert (asked.kind, stated.turns[0].key_facts) == ("answers", ("40",))
+    assert stated.turns[0].evidence == (place,)
+    assert unstated.turns[0].unanswerable == "its abstract does not state it"
 
 
 def test_jsonl_shares_papers_by_title(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
     beir        corpus.jsonl, queries.jsonl, qrels/test.tsv (any may be .xz; SciFact's own form too)
     smart       documents and queries in SMART form with judgements: Cranfield, CISI
     pubmedqa    questions over PubMed abstracts with their conclusions (ori_pqal.json)
-    abstractqa  papers.jsonl and questions.jsonl, one split
+    abstractqa  papers.jsonl and questions.jsonl, one split; abstractqa-answers to be answered
     jsonl       {"question", "answer", "title", "abstract"} lines
 
 The texts stay where the suite is made; nothing of them is shipped.
@@ -15,12 +15,13 @@ import json
 import lzma
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from askpapers.corpus.repair import repair_text
 from askpapers.errors import NotFound, ResourceError, UsageError
+from askpapers.metrics.facts import find_numbers
 from askpapers.resources import make_folder
 
 _PAPERS_FILE = "papers.jsonl"
@@ -31,6 +32,11 @@ _CRANFIELD_GRADES = {1: 4, 2: 3, 3: 2, 4: 1, -1: 1}
 
 _RANKED = ("ndcg@10", "recall@10", "mrr", "hit@1")
 _RANKED_WITH_EVIDENCE = ("hit@1", "recall@5", "ndcg@10", "evidence@1", "evidence@3")
+_CITED = (
+    "faithfulness", "key_fact_recall", "gold_evidence_cited", "citation_precision",
+    "invalid_citations", "nonverbatim_quotations", "written_share", "answered_rate",
+    "abstention_f1", "evidence@1", "hit@1", "total_s",
+)  # fmt: skip
 _ANSWERED = ("faithfulness", "citation_precision", "similarity", "answered_rate", "hit@1")
 
 
@@ -250,6 +256,39 @@ def import_abstractqa(folder: Path, split: str = "test") -> Draft:
     )  # fmt: skip
 
 
+def import_abstractqa_answers(folder: Path, split: str = "test") -> Draft:
+    """The same questions to be answered, and those that their abstract does not answer.
+
+    The figures of a reference answer are its key facts; a question whose reference has none is
+    not judged by them.
+
+    Raises:
+        NotFound: a file is missing.
+        ResourceError: a file is malformed.
+    """
+    draft = import_abstractqa(folder, split)
+    cases: list[dict[str, Any]] = [
+        {**case, "key_facts": sorted(find_numbers(case["reference"]))} for case in draft.cases
+    ]
+    cases += [
+        {
+            "id": row["id"],
+            "question": row["question"],
+            "unanswerable": "its abstract does not state it",
+            "tags": [row["kind"]],
+        }
+        for row in _read_lines(_find(folder, "questions.jsonl"))
+        if row["split"] == split and row["kind"] == "unanswerable"
+    ]
+    return replace(
+        draft,
+        kind="answers",
+        purpose=f"abstractqa, split {split}: answers by what the abstracts state.",
+        metrics=_CITED,
+        cases=cases,
+    )
+
+
 def import_jsonl(path: Path) -> Draft:
     """Lines of {"question", "answer", "title", "abstract"}, optional "id" and "key_facts".
 
@@ -285,6 +324,7 @@ _IMPORTERS: Mapping[str, Callable[[Path], Draft]] = {
     "smart": import_smart,
     "pubmedqa": import_pubmedqa,
     "abstractqa": import_abstractqa,
+    "abstractqa-answers": import_abstractqa_answers,
     "jsonl": import_jsonl,
 }
 
@@ -331,7 +371,7 @@ def import_suite(kind: str, source: Path, folder: Path, *, name: str | None = No
     """Makes the folder of a suite of a public collection.
 
     Args:
-        kind: beir, smart, pubmedqa, abstractqa or jsonl.
+        kind: beir, smart, pubmedqa, abstractqa, abstractqa-answers or jsonl.
         source: The folder or file of the collection.
         folder: Where the suite is written; `eval run FOLDER` runs it.
         name: Of the suite; without, the name of the folder.
