@@ -24,6 +24,9 @@ PAPER = made_paper(
         "Its cost is linear.",
         "But it is slow.",
         "The latter is faster.",
+        "Following this hypothesis, we conducted experiments.",
+        "With these simple techniques, our system trains in one hour.",
+        "To address this, we propose a method.",
     ],
 )
 def test_it_tells_what_points_back(sentence):
@@ -39,6 +42,9 @@ def test_it_tells_what_points_back(sentence):
         "It remains unclear whether depth helps.",
         "As people live longer, they suffer from more conditions.",
         "We show that it is fast.",
+        "To this end, we study graphs.",
+        "In this survey, graphs are studied.",
+        "With more data it is faster.",
         "Thesis writing is hard.",
         "Group attention clusters objects.",
     ],

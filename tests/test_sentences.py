@@ -34,6 +34,13 @@ def pieces(text: str) -> list[str]:
             "(2). Safer models refuse more.",
             "The ratio is 3: 1.5 is less.",
         ],
+        [
+            "It has two aims: (1) Items map to themselves.",
+            "(2) Others map to them.",
+            "This is done by a term.",
+            "(iii) It converges.",
+            "We test it.",
+        ],
         ["We show that: 1) If tasks are homogeneous, this works."],
         ["Given x1, ..., xT, when is it possible?", "We answer this."],
         ["The bound is \\frac{1}{2}.", "A minimizer of the L_2^2-loss is found by D. P. Kingma."],

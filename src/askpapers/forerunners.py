@@ -17,6 +17,8 @@ from askpapers.sentences import split_sentences
 
 _POINTS_BACK = re.compile(
     r"(?:(?:and|but|so|yet|thus|hence) )?"
+    r"(?:(?:following|building (?:up)?on|based (?:up)?on|using|motivated by|inspired by|driven by"
+    r"|given|under|with|for|from|through|by|via|in|on|at|to \w+) )?"
     r"(?:it|its|they|their|this|these|those|such|the (?:former|latter)|both of (?:them|these))\b"
     # The paper itself is known by its number.
     r"(?! (?:(?:position |survey )?paper|work|article|study|survey|report|thesis|note|tutorial"

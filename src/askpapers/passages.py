@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from askpapers.domain import Paper, Passage, Span
 from askpapers.sentences import split_sentences
 
-PASSAGE_RULE = "windows/1"
+PASSAGE_RULE = "windows/2"
 """Version of the rules below and of `sentences`; a change of either changes every index."""
 
 CountTokens = Callable[[str], int]

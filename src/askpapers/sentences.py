@@ -10,6 +10,7 @@ one-letter variable.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from askpapers.domain import Span
 
@@ -32,6 +33,7 @@ _NEVER_LAST = re.compile(
 )
 _NUMBER_AHEAD = re.compile(r"[\s(\[]*\d|[\s]*[(\[]?(?:\d|[ivx]+\b|[A-Z]\b)")
 _ENUMERATOR = re.compile(r"(?:^|[\s(\[])\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]{1,2}$")
+_ITEM = re.compile(r"\s*\((?:\d{1,2}|[a-z]|[ivx]{1,4})\)\s+(?=\S)")
 _OPENS_LIST = re.compile(r":\s*\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})\)?\.$")
 _CONTINUES = re.compile(r"[,;:.)\]}+=<>%?!…/\\-](?!\d)|[a-z]+(?:[\s,.;:)'’]|$)")
 _OVERLOOKED = re.compile(
@@ -65,17 +67,12 @@ def split_sentences(text: str) -> list[Span]:
 
 def _find_boundaries(text: str) -> list[int]:
     """Return the offsets that part one sentence from the next, in order."""
-    import sentencex
-
     candidates = set()
     for offset in range(0, len(text), _PIECE_CHARS):
         piece = text[offset : offset + _PIECE_CHARS]
         # A lone surrogate cannot cross into the splitter; one character stands for it.
         safe = re.sub("[\ud800-\udfff]", "\ufffd", piece)
-        position = offset
-        for segment in sentencex.segment("en", safe):
-            position += len(segment)
-            candidates.add(position)
+        candidates |= {offset + end for end in _segment(safe)}
     candidates |= {match.end() for match in _OVERLOOKED.finditer(text)}
     boundaries: list[int] = []
     start = 0
@@ -84,6 +81,23 @@ def _find_boundaries(text: str) -> list[int]:
             boundaries.append(position)
             start = position
     return boundaries
+
+
+def _segment(text: str) -> Iterator[int]:
+    """Yield the ends of the splitter's sentences.
+
+    It takes everything behind "(2) " for one list item, so what follows the number is read again.
+    """
+    import sentencex
+
+    end = 0
+    for segment in sentencex.segment("en", text):
+        start, end = end, end + len(segment)
+        item = _ITEM.match(segment)
+        if item:
+            yield from (start + item.end() + inner for inner in _segment(segment[item.end() :]))
+        else:
+            yield end
 
 
 def _is_boundary(text: str, start: int, position: int) -> bool:
