@@ -26,7 +26,7 @@ PAPER = made_paper(
         "The latter is faster.",
         "Following this hypothesis, we conducted experiments.",
         "With these simple techniques, our system trains in one hour.",
-        "To address this, we propose a method.",
+        "Resampling cannot decrease this probability.",
     ],
 )
 def test_it_tells_what_points_back(sentence):
@@ -45,6 +45,7 @@ def test_it_tells_what_points_back(sentence):
         "To this end, we study graphs.",
         "In this survey, graphs are studied.",
         "With more data it is faster.",
+        "We evaluate on tasks such as translation.",
         "Thesis writing is hard.",
         "Group attention clusters objects.",
     ],

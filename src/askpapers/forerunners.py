@@ -15,14 +15,16 @@ from askpapers.domain import Evidence, Paper
 from askpapers.injections import find_fault
 from askpapers.sentences import split_sentences
 
+_PAPER = (
+    r"(?! (?:(?:position |survey )?paper|work|article|study|survey|report|thesis|note|tutorial"
+    r"|review|manuscript|chapter)\b)"
+)
+"""The paper itself is known by its number."""
 _POINTS_BACK = re.compile(
     r"(?:(?:and|but|so|yet|thus|hence) )?"
-    r"(?:(?:following|building (?:up)?on|based (?:up)?on|using|motivated by|inspired by|driven by"
-    r"|given|under|with|for|from|through|by|via|in|on|at|to \w+) )?"
-    r"(?:it|its|they|their|this|these|those|such|the (?:former|latter)|both of (?:them|these))\b"
-    # The paper itself is known by its number.
-    r"(?! (?:(?:position |survey )?paper|work|article|study|survey|report|thesis|note|tutorial"
-    r"|review|manuscript|chapter)\b)",
+    r"(?:(?:it|its|they|their|the (?:former|latter)|both of (?:them|these))\b"
+    # Later words of a sentence seldom stand for something before it.
+    rf"|(?:[^\s,;:]+ ){{0,4}}(?:this|these|those|such)\b(?! as\b|[,.;:]){_PAPER})",
     re.IGNORECASE,
 )
 _EMPTY_IT = re.compile(
