@@ -27,6 +27,9 @@ PAPER = made_paper(
         "Following this hypothesis, we conducted experiments.",
         "With these simple techniques, our system trains in one hour.",
         "Resampling cannot decrease this probability.",
+        "To address this, we propose a method.",
+        "Gender bias studies work towards this.",
+        "One such domain is graphs.",
     ],
 )
 def test_it_tells_what_points_back(sentence):
