@@ -24,7 +24,7 @@ _POINTS_BACK = re.compile(
     r"(?:(?:and|but|so|yet|thus|hence) )?"
     r"(?:(?:it|its|they|their|the (?:former|latter)|both of (?:them|these))\b"
     # Later words of a sentence seldom stand for something before it.
-    rf"|(?:[^\s,;:]+ ){{0,4}}(?:this|these|those|such)\b(?! as\b){_PAPER})",
+    rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b){_PAPER})",
     re.IGNORECASE,
 )
 _EMPTY_IT = re.compile(
