@@ -48,6 +48,7 @@ def test_the_shipped_questions_are_whole():
     assert set(kinds) == {"paraphrase", "fact", "method", "finding", "unanswerable"}
     assert len({row["question"] for row in rows}) == len(rows) > 5000
     for row in rows:
-        assert bool(row["evidence"]) == bool(row["answer"]) == (row["kind"] != "unanswerable")
+        assert bool(row["evidence"]) == (row["kind"] != "unanswerable")
+        assert row["evidence"] or not row["answer"]
         assert row["evidence"] == sorted(set(row["evidence"]))
         assert len(row["paper"]) == 12

@@ -199,7 +199,7 @@ def test_papers_are_sorted_filtered_and_found_on_the_map(browser):
     assert browser.all(".ap-legend li")
     dot = browser.wait("svg.ap-map [data-paper=cache]")
     browser.point_at(dot)
-    assert browser.wait("#ap-preview").text.startswith("KVSqueeze")
+    browser.wait("#ap-preview", text="KVSqueeze")
     dot.click()
     browser.wait_until("document.activeElement.matches('#ap-question textarea')")
     browser.ask_and_wait(MEMORY, 2)

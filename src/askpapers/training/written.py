@@ -30,7 +30,10 @@ class Abstract:
 
 @dataclass(frozen=True, slots=True)
 class WrittenQuestion:
-    """A question about one abstract; without evidence and answer where it doesn't say."""
+    """A question about one abstract; without evidence where it doesn't say.
+
+    Of those that it answers, some have an `answer` in words, the others an empty one.
+    """
 
     key: str
     paper: str
