@@ -156,7 +156,8 @@ class Answerer:
             searcher: finds papers and evidence.
             abstain_below: answerability (0..1) under which no answer is given.
             reader: compares what is written with what it stands on; None: nobody does.
-            max_quotes: quotations in an answer that is by quotation alone.
+            max_quotes: quotations in an answer that is by quotation alone, not counting the
+                sentences that they point back to.
             further_reach: how much less than the best evidence, in log-odds, that of a further
                 sentence may be worth.
             manifest: what it takes to reproduce an answer; copied into each.

@@ -1,8 +1,8 @@
 """The sentence before one that only points back: what "it", "this" or "such" stands for.
 
 Taken out of its abstract, "It thus reduces the cost" says nothing, or worse, speaks of whatever
-stands before it in the answer. The abstract's own sentence before it says what is meant (Mani
-2001, "Automatic Summarization", section 4.2, on dangling anaphors in extracts).
+stands before it in the answer. The abstract's own sentence before it says what is meant (dangling
+anaphors in extracts: Mani, "Automatic Summarization", 2001).
 """
 
 from __future__ import annotations
