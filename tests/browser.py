@@ -98,6 +98,24 @@ class Browser:
             time.sleep(0.05)
         raise AssertionError(f"{css!r} with {text!r} did not come; page: {self.text()[:1500]}")
 
+    def wait_at_rest(self, css, *, still=0.7, seconds=PATIENCE_SECONDS):
+        """The first element that matches, once its place on the page was the same for a while."""
+        end = time.monotonic() + seconds
+        place, since = None, time.monotonic()
+        while time.monotonic() < end:
+            element = self.wait(css, seconds=seconds)
+            now = self.run(
+                "const r = document.querySelector(arguments[0]).getBoundingClientRect();"
+                "return [r.x + scrollX, r.y + scrollY]",
+                css,
+            )
+            if now != place:
+                place, since = now, time.monotonic()
+            elif time.monotonic() - since >= still:
+                return element
+            time.sleep(0.05)
+        raise AssertionError(f"{css!r} did not come to rest")
+
     def wait_until(self, script, *, seconds=PATIENCE_SECONDS):
         """Wait until a JavaScript expression is true."""
         end = time.monotonic() + seconds

@@ -197,7 +197,8 @@ def test_papers_are_sorted_filtered_and_found_on_the_map(browser):
     high = browser.all("svg.ap-map .ap-high")
     assert [dot.get_attribute("aria-label") for dot in high] == [f"{cited} (in the answer)"]
     assert browser.all(".ap-legend li")
-    dot = browser.wait("svg.ap-map [data-paper=cache]")
+    # What is above the map may still come and push it away from under the pointer.
+    dot = browser.wait_at_rest("svg.ap-map [data-paper=cache]")
     browser.point_at(dot)
     browser.wait("#ap-preview", text="KVSqueeze")
     dot.click()
