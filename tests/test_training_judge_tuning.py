@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.tiny_bert import write_tiny_bert
 
-from askpapers.encoders.judge import build_network
+from askpapers.encoders.judge import build_network, load_network
 from askpapers.support.evidence_window import WordWeights
 from askpapers.training import judge_tuning
 from askpapers.training.judge import Schedule, encode, save, train
@@ -21,7 +21,6 @@ from askpapers.training.judge_tuning import (
     average,
     falsify,
     gather,
-    load_start,
     read_cross_fitted,
     tune,
     vary,
@@ -127,7 +126,7 @@ def test_gathering_repeats_sets_as_asked_and_adds_rules(tmp_path, monkeypatch):
 
 
 def test_an_average_lies_between(base, start):
-    before, after = load_start(start, base), load_start(start, base)
+    before, after = load_network(start, base), load_network(start, base)
     import torch
 
     with torch.no_grad():
@@ -139,12 +138,12 @@ def test_an_average_lies_between(base, start):
 
 
 def test_frozen_layers_stay_and_runs_repeat(base, start):
-    from askpapers.encoders.judge import load_tokenizer
+    from askpapers.encoders.judge import load_network, load_tokenizer
 
     examples = [pair(), pair("Dogs is faster.", "contradicted", group="h")] * 4
     recipe = Recipe(frozen_layers=1, kept=0.0, rate=1e-3, tokens_per_batch=128)
     first, second = (tune(examples, start, base, WEIGHTS, recipe) for _ in range(2))
-    before = load_start(start, base)
+    before = load_network(start, base)
     layers = [net.bert.encoder["layer"] for net in (before, first)]
     for old, new in zip(layers[0][0].parameters(), layers[1][0].parameters(), strict=True):
         assert (old == new).all()
@@ -152,7 +151,7 @@ def test_frozen_layers_stay_and_runs_repeat(base, start):
     assert any((old != new).any() for old, new in changed)
     for old, new in zip(first.parameters(), second.parameters(), strict=True):
         assert (old == new).all()
-    network = load_start(start, base)
+    network = load_network(start, base)
     encoded = encode(examples, load_tokenizer(base), WEIGHTS)
     train(network, encoded, Schedule(1e-3, frozen_layers=2), seed=1)
     assert not any(value.requires_grad for value in network.bert.parameters())

@@ -21,8 +21,7 @@ from askpapers.support.wording import STOPWORDS, split_words
 _MIN_KEPT_WORDS = 6
 _MAX_WORDINGS = 48
 
-# What joins a sentence to the one before it.
-OPENER = re.compile(
+_OPENER = re.compile(
     r"(?:(?:and|but|so|also|yet|here|further|furthermore|moreover|additionally|besides|notably"
     r"|importantly|crucially|interestingly|remarkably|surprisingly|unfortunately|fortunately"
     r"|specifically|concretely|finally|lastly|first|firstly|second|secondly|third|thirdly|next"
@@ -98,6 +97,12 @@ _THEIR_THING = re.compile(
 )
 
 
+def drop_opener(sentence: str) -> str:
+    """Return a sentence without what joins it to the one before ("However, ")."""
+    opener = _OPENER.match(sentence)
+    return sentence[opener.end() :] if opener else sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One place in a sentence and the texts that may stand there; one of them may be empty."""
@@ -133,10 +138,7 @@ def find_compressions(
     if "?" in sentence or (_FIRST_PERSON.search(sentence) and _OTHERS.search(sentence)):
         return Compressible((Part((sentence.rstrip().removesuffix("."),)),))
     text = _STYLED.sub(r"\1", _in_third_person(sentence))
-    opener = None if follows else OPENER.match(text)
-    if opener:
-        text = text[opener.end() :]
-    text = capitalise(text).rstrip().removesuffix(".").rstrip()
+    text = capitalise(text if follows else drop_opener(text)).rstrip().removesuffix(".").rstrip()
     asked = _content(question)
     start, leads = _find_leads(text, asked)
     ends = _find_ends(text, start, asked)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from askpapers.compression import OPENER
+from askpapers.compression import drop_opener
 from askpapers.domain import Evidence, Paper
 from askpapers.injections import find_fault
 from askpapers.sentences import split_sentences
@@ -37,10 +37,7 @@ _EMPTY_IT = re.compile(
 
 def points_back(sentence: str) -> bool:
     """Tell whether a sentence opens with a word that stands for something said before it."""
-    text = sentence.lstrip()
-    opener = OPENER.match(text)
-    if opener:
-        text = text[opener.end() :]
+    text = drop_opener(sentence.lstrip())
     return _POINTS_BACK.match(text) is not None and _EMPTY_IT.match(text) is None
 
 

@@ -131,6 +131,29 @@ def make_batch(encoded: Sequence[tuple[list[int], int]]) -> tuple[Tensor, Tensor
     return ids, kinds, mask
 
 
+def load_network(weights: Path, base: Path) -> Any:
+    """The network, float32, with the layers of `weights` over the word embeddings of `base`.
+
+    Raises:
+        ModelMissing: there is no file at `weights`.
+        ModelDamaged: the file does not hold this network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not weights.is_file():
+        raise ModelMissing(f"The judge's weights are not at {str(weights)!r}.")
+    network = build_network(base)
+    try:
+        state = {name: value.float() for name, value in load_file(weights).items()}
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except (SafetensorError, RuntimeError) as exc:
+        raise ModelDamaged(f"The judge's weights at {str(weights)!r} cannot be read.") from exc
+    if unexpected or set(missing) - {_FROZEN}:
+        raise ModelDamaged(f"The judge's weights at {str(weights)!r} are of another network.")
+    return network
+
+
 class PairScorer:
     """Logits for (claim, evidence) pairs by the trained network."""
 
@@ -152,20 +175,7 @@ class PairScorer:
             ModelMissing: there is no file at `weights`.
             ModelDamaged: the file does not hold this network.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        if not weights.is_file():
-            raise ModelMissing(f"The judge's weights are not at {str(weights)!r}.")
-        network = build_network(base)
-        try:
-            state = {name: value.float() for name, value in load_file(weights).items()}
-            missing, unexpected = network.load_state_dict(state, strict=False)
-        except (SafetensorError, RuntimeError) as exc:
-            raise ModelDamaged(f"The judge's weights at {str(weights)!r} cannot be read.") from exc
-        if unexpected or set(missing) - {_FROZEN}:
-            raise ModelDamaged(f"The judge's weights at {str(weights)!r} are of another network.")
-        return cls(network, load_untrained(base), load_tokenizer(base))
+        return cls(load_network(weights, base), load_untrained(base), load_tokenizer(base))
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """What the network says of each pair.

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from askpapers.encoders.judge import PairScorer, build_network, load_tokenizer
+from askpapers.encoders.judge import PairScorer, load_network, load_tokenizer
 from askpapers.support.evidence_window import WordWeights, as_sentences, select_window
 from askpapers.training.corruptions import make_corruptions
 from askpapers.training.judge import Schedule, encode, save, train
@@ -145,15 +145,6 @@ def gather(
     return made
 
 
-def load_start(start: Path, base: Path) -> Any:
-    """The network with the weights of the file `start`."""
-    from safetensors.torch import load_file
-
-    network = build_network(base)
-    network.load_state_dict({k: v.float() for k, v in load_file(start).items()}, strict=False)
-    return network
-
-
 def average(network: Any, start: Any, kept: float) -> None:
     """Move the weights of `network` towards those of `start` by the share `kept`, in place.
 
@@ -171,7 +162,7 @@ def tune(
     examples: Sequence[Example], start: Path, base: Path, weights: WordWeights, recipe: Recipe
 ) -> Any:
     """A network trained on from `start` by `examples`, averaged with it."""
-    network = load_start(start, base)
+    network = load_network(start, base)
     encoded = encode(examples, load_tokenizer(base), weights)
     print(f"{len(encoded)} examples, {sum(len(item.ids) for item in encoded)} pieces", flush=True)
     schedule = Schedule(
@@ -179,7 +170,7 @@ def tune(
         frozen_layers=recipe.frozen_layers,
     )  # fmt: skip
     train(network, encoded, schedule, seed=recipe.seed)
-    average(network, load_start(start, base), recipe.kept)
+    average(network, load_network(start, base), recipe.kept)
     return network
 
 

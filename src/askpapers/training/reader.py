@@ -328,6 +328,7 @@ def train(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train from the command line and write the weights."""
+    defaults = Recipe()
     parser = argparse.ArgumentParser(prog="askpapers.training.reader", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.safetensors)")
@@ -335,9 +336,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, help="folder of checkpoints; default: beside --out")
     parser.add_argument("--embedder", type=Path, help="tuned weights that find hard negatives")
     parser.add_argument("--start", type=Path, help="a reader's weights to go on from")
-    parser.add_argument("--negatives", type=int, default=Recipe().negatives)
-    parser.add_argument("--rate", type=float, default=Recipe().encoder_rate, help="encoder's")
-    parser.add_argument("--seed", type=int, default=Recipe().seed)
+    parser.add_argument("--negatives", type=int, default=defaults.negatives)
+    parser.add_argument("--rate", type=float, default=defaults.encoder_rate, help="encoder's")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--cycles", type=float, nargs="+", help="epochs of each cycle")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args(arguments)
@@ -348,12 +349,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(chosen.threads)
     recipe = Recipe(
         seed=chosen.seed,
-        cycles=tuple(chosen.cycles or Recipe().cycles),
+        cycles=tuple(chosen.cycles or defaults.cycles),
         negatives=chosen.negatives,
         encoder_rate=chosen.rate,
         # what the rules teach comes first only where nothing was learnt before
-        rule_items=0 if chosen.start else Recipe().rule_items,
-        title_items=0 if chosen.start else Recipe().title_items,
+        rule_items=0 if chosen.start else defaults.rule_items,
+        title_items=0 if chosen.start else defaults.title_items,
     )
     base = chosen.base or installed_base()
     work = chosen.work or chosen.out.with_suffix(".work")
