@@ -57,6 +57,22 @@ def test_every_feature_is_measured() -> None:
     assert estimate(nothing, Calibration(0.0, {"best_answerable": 1.0}, told=0.9)) < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("question", "is_title"),
+    [
+        ("Plover: Bandits for New Users", 1.0),
+        ("What is bandits for new users about?", 0.0),  # a quarter of it and more is left out
+        ("What is Plover: bandits for users?", 1.0),
+        ("plover bandits new users latency", 0.0),
+        ("Plover", 0.0),
+    ],
+)
+def test_a_question_that_is_the_title_asks_for_the_paper(question: str, is_title: float) -> None:
+    blank = Reading(0.01, 0.01, (0.01, 0.01, 0.01))
+    features = measure(question, [Page(ReadPaper("p", blank), *PLOVER)], rarity)
+    assert features[TOLD] == is_title
+
+
 def test_a_question_that_a_sentence_holds_whole_has_a_floor() -> None:
     blank = Reading(0.001, 0.001, (0.001, 0.001, 0.001))
     calibration = Calibration(0.0, {"best_answerable": 1.0}, told=0.9)

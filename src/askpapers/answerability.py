@@ -33,8 +33,9 @@ WORD_FEATURES = (
 )
 FEATURES = (*READ_FEATURES, *WORD_FEATURES)
 TOLD = "told"
-"""1 where a sentence of the lead holds the whole question (`find_told`), else 0: no weight beside
-the others but a floor, for the reader makes nothing of a bare term ("RF8 format")."""
+"""1 where a sentence of the lead holds the whole question (`find_told`) or the question is the
+lead's title, else 0: no weight beside the others but a floor, for the reader makes nothing of a
+bare term ("RF8 format")."""
 
 Rarity = Callable[[str], Mapping[str, float]]
 """Stems of a text, stop words left out, each with its rarity (0..1) among the papers."""
@@ -88,6 +89,7 @@ _ASKED = re.compile(
 )
 _UNCOUNTABLE = frozenset(("percent", "percentage", "point", "time", "fold"))
 _NEAR_WORDS = 6
+_TITLE_SHARE = 0.75
 _MOST = 2
 
 
@@ -167,7 +169,7 @@ def measure(
             min(_MOST, len(find_unmentioned(question, [page.text for page in sources])))
         ),
         "unheld": -float(min(_MOST, len(find_unmentioned(question, [lead.text])))),
-        TOLD: float(bool(lead.read.told)),
+        TOLD: float(bool(lead.read.told) or _is_title(asked, rarity(lead.title))),
     }
 
 
@@ -246,6 +248,11 @@ def find_uncounted(question: str, sentences: Sequence[str]) -> str | None:
             if counted in map(_singular, (*before, *after)):
                 return None
     return plurals[-1]
+
+
+def _is_title(asked: Mapping[str, float], named: Mapping[str, float]) -> bool:
+    """Tell whether a question asks for a paper by its title, perhaps shortened, and no more."""
+    return set(asked) <= set(named) and _cover(named, set(asked)) >= _TITLE_SHARE
 
 
 def _cover(asked: Mapping[str, float], held: set[str]) -> float:

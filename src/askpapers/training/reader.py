@@ -46,10 +46,14 @@ MAX_TOKENS_NEAR = 176
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Every choice of a run. Sizes are items (questions), rates are AdamW's."""
+    """Every choice of a run. Sizes are items (questions), rates are AdamW's.
+
+    Of the written questions those from place `written_from` on are learnt.
+    """
 
     seed: int = 20
     wider: int = 5000
+    written_from: int = 0
     rule_items: int = 1000
     title_items: int = 200
     cycles: tuple[float, ...] = (1.0, 0.6)
@@ -82,16 +86,18 @@ def find_neighbours(
     papers: Sequence[Abstract],
     questions: Sequence[Question],
     *,
+    asking: MeanBert | None = None,
     count: int = 12,
     keep_own: bool = False,
 ) -> dict[str, list[str]]:
     """Return, by question, the keys of papers near it in terms and in the space of `space`.
 
-    The two rankings take turns; the question's own paper is left out unless `keep_own`.
+    Questions are read by `asking`, or by `space` too. The two rankings take turns; the question's
+    own paper is left out unless `keep_own`.
     """
     by_terms = TermNeighbours(papers)
     passages = space.embed([f"{p.title}. {' '.join(p.sentences)}" for p in papers])
-    asked = space.embed([q.text for q in questions])
+    asked = (asking or space).embed([q.text for q in questions])
     nearest = (-(asked @ passages.T)).argsort(axis=1)[:, : min(count, len(papers))].tolist()
     found: dict[str, list[str]] = {}
     for question, places in zip(questions, nearest, strict=True):
@@ -104,11 +110,16 @@ def find_neighbours(
     return found
 
 
-def plan(data: Path, space: MeanBert, recipe: Recipe) -> list[Step]:
-    """Return every step of the run in order: first the rules, then the cycles."""
+def plan(
+    data: Path, space: MeanBert, recipe: Recipe, *, asking: MeanBert | None = None
+) -> list[Step]:
+    """Return every step of the run in order: first the rules, then the cycles.
+
+    The hardest wrong papers are those near in `space`, where questions are read by `asking`.
+    """
     papers, questions = load_abstractqa(data / "abstractqa")
     more_papers, more = load_written_questions(data)
-    asked = [*questions["train"], *more]
+    asked = [*questions["train"], *more[recipe.written_from :]]
     known = [p.title for split in papers.values() for p in split.values()]
     wider = load_wider(
         data / "ml_abstracts.jsonl.xz", recipe.wider, skip_titles=known, seed=recipe.seed
@@ -117,8 +128,8 @@ def plan(data: Path, space: MeanBert, recipe: Recipe) -> list[Step]:
         data / "faithfulness/scifact/pairs_train.jsonl.xz", held_out=False
     )
     own = [*papers["train"].values(), *more_papers.values()]
-    near = find_neighbours(space, [*own, *wider], asked)
-    near |= find_neighbours(space, list(claims_papers.values()), claims)
+    near = find_neighbours(space, [*own, *wider], asked, asking=asking)
+    near |= find_neighbours(space, list(claims_papers.values()), claims, asking=asking)
     by_key = {p.key: p for p in [*own, *wider]} | claims_papers
 
     rng = random.Random(recipe.seed)
@@ -247,6 +258,7 @@ def train(
     recipe: Recipe,
     *,
     embedder: Path | None = None,
+    questions: Path | None = None,
     start: Path | None = None,
 ) -> ReaderNetwork:
     """Run the whole recipe, or what is left of it after `work/checkpoint.pt`.
@@ -257,14 +269,16 @@ def train(
     picking sentences, later ones at answerability, and their mean at both (Izmailov et al.,
     "Averaging Weights Leads to Wider Optima", UAI 2018). Each stays in `work` as
     `step-N.safetensors`. The hardest wrong papers are found with the weights `embedder` over
-    MiniLM, or with MiniLM's own.
+    MiniLM, or with MiniLM's own, and the adapter `questions` for what is asked.
     """
     import torch
     from safetensors.torch import load_file, save_file
 
     torch.manual_seed(recipe.seed)
     cutter, network = WindowCutter(base), ReaderNetwork(base)
-    steps = plan(data, MeanBert(base, max_tokens=MAX_TOKENS_NEAR, weights=embedder), recipe)
+    space = MeanBert(base, max_tokens=MAX_TOKENS_NEAR, weights=embedder)
+    asking = MeanBert(base, max_tokens=MAX_TOKENS_NEAR, weights=embedder, adapter=questions)
+    steps = plan(data, space, recipe, asking=asking)
     if start is not None:
         network.load(load_file(start), source=str(start))
     network.freeze(recipe.frozen_layers)
@@ -335,6 +349,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--base", type=Path, help="MiniLM folder; default: the installed package")
     parser.add_argument("--work", type=Path, help="folder of checkpoints; default: beside --out")
     parser.add_argument("--embedder", type=Path, help="tuned weights that find hard negatives")
+    parser.add_argument("--questions", type=Path, help="adapter that questions are read with")
+    parser.add_argument("--written-from", type=int, default=0, help="first written question")
     parser.add_argument("--start", type=Path, help="a reader's weights to go on from")
     parser.add_argument("--negatives", type=int, default=defaults.negatives)
     parser.add_argument("--rate", type=float, default=defaults.encoder_rate, help="encoder's")
@@ -349,6 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(chosen.threads)
     recipe = Recipe(
         seed=chosen.seed,
+        written_from=chosen.written_from,
         cycles=tuple(chosen.cycles or defaults.cycles),
         negatives=chosen.negatives,
         encoder_rate=chosen.rate,
@@ -359,7 +376,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     base = chosen.base or installed_base()
     work = chosen.work or chosen.out.with_suffix(".work")
     work.mkdir(parents=True, exist_ok=True)
-    network = train(chosen.data, base, work, recipe, embedder=chosen.embedder, start=chosen.start)
+    network = train(
+        chosen.data,
+        base,
+        work,
+        recipe,
+        embedder=chosen.embedder,
+        questions=chosen.questions,
+        start=chosen.start,
+    )
     save_file(network.weights(), chosen.out, metadata={"recipe": json.dumps(repr(recipe))})
 
 

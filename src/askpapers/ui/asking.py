@@ -27,6 +27,7 @@ from askpapers.answering import (
 from askpapers.conversation import Conversation
 from askpapers.domain import Sentence, Source
 from askpapers.errors import AskPapersError, Busy, WorkFailed
+from askpapers.ui.memory import give_back_memory
 from askpapers.ui.readiness import Readiness
 from askpapers.ui.talks import Ask, Talk, Turn
 from askpapers.ui.turnstile import Turnstile
@@ -155,6 +156,8 @@ class Asking:
         except Exception:  # the page must say so whatever it was; the log has the rest
             _log.exception("an answer failed")
             events.put(WorkFailed("The answer failed; the terminal shows why.", hint="press Retry"))
+        finally:
+            give_back_memory()
 
     def _events(
         self, talk: Talk, ask: Ask, stopping: threading.Event
