@@ -132,6 +132,17 @@ def test_a_citation_of_the_wrong_paper_is_credited_to_the_right_one():
     assert out.sentences[0].evidence[0].evidence.paper_id == "p2"
 
 
+def test_a_question_about_several_papers_is_answered_from_more_of_them():
+    papers = [made_paper(f"p{n}", f"Paper {n}", f"Method {n} is studied here.") for n in range(6)]
+    shown = [evidence_of(p, p.abstract, -0.9 * n) for n, p in enumerate(papers)]
+    found = made_result(papers, shown)
+    one = answer([found], None, question="What is studied?")
+    assert [s.citations for s in one.sentences] == [(1,), (2,), (3,)]
+    survey = replace(found, query=replace(found.query, several=True))
+    many = answer([survey], None, question="What is studied?")
+    assert [s.citations for s in many.sentences] == [(1,), (2,), (3,), (4,), (5,)]
+
+
 def test_the_best_evidence_is_always_shown():
     pen = writer("It is fast [1].", "It is slow [1].")
     out = answer([result()], pen, question="Is it fast?")

@@ -6,6 +6,7 @@ from askpapers.domain import Filters, Paper
 from askpapers.errors import IndexDamaged, IndexMissing
 from askpapers.queries import (
     QueryVocabulary,
+    asks_for_several,
     find_dates,
     find_definitions,
     find_names,
@@ -133,6 +134,27 @@ def test_what_was_read_is_told(vocabulary):
     assert read.query.filters.since == "2023"
     assert read.added == ("critical batch size",)
     assert len(read.query.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "several"),
+    [
+        ("Which papers study the critical batch size?", True),
+        ("what do other works say about it?", True),
+        ("approaches to few-step image generation", True),
+        ("What benchmarks for tool use are there?", True),
+        ("what is known about grokking?", True),
+        ("Compare batch norm and layer norm.", True),
+        ("How do SGD and Adam differ in their bias?", True),
+        ("What is BERT?", False),
+        ("What works when labels are rare?", False),
+        ("How many benchmarks does GLUE have?", False),
+        ("Adam vs SGD on ImageNet", False),
+    ],
+)
+def test_questions_that_ask_for_several_papers(vocabulary, question, several):
+    assert asks_for_several(question) is several
+    assert understand(question, vocabulary, today=TODAY).query.several is several
 
 
 def test_a_saved_vocabulary_reads_the_same(vocabulary, tmp_path):

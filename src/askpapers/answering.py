@@ -147,7 +147,9 @@ class Answerer:
         abstain_below: float,
         reader: Reader | None = None,
         max_quotes: int = 3,
-        further_reach: float = 2.0,
+        further_reach: float = 3.0,
+        max_survey: int = 5,
+        survey_reach: float = 5.0,
         manifest: Mapping[str, Any] | None = None,
     ) -> None:
         """Wire the parts.
@@ -160,6 +162,8 @@ class Answerer:
                 sentences that they point back to.
             further_reach: how much less than the best evidence, in log-odds, that of a further
                 sentence may be worth.
+            max_survey: sentences in an answer to a question that asks for several papers.
+            survey_reach: `further_reach` of such a question.
             manifest: what it takes to reproduce an answer; copied into each.
         """
         self._searcher = searcher
@@ -167,6 +171,8 @@ class Answerer:
         self._reader = reader
         self._max_quotes = max_quotes
         self._further_reach = further_reach
+        self._max_survey = max_survey
+        self._survey_reach = survey_reach
         self._manifest = dict(manifest or {})
 
     def answer(self, question: str, **options: Any) -> Answer:
@@ -286,10 +292,13 @@ class Answerer:
         """Return the best evidence and what is worth nearly as much, each paper's as it is told.
 
         The paper of the best comes first; a question says nothing. What one of them points back
-        to is told before it.
+        to is told before it. Where several papers are asked for there may be more than `count`.
         """
         best, *others = result.evidence
-        floor = best.score - self._further_reach
+        reach = self._further_reach
+        if result.query.several:
+            count, reach = max(count, self._max_survey), self._survey_reach
+        floor = best.score - reach
         further = [e for e in others if e.score >= floor and not e.quote.endswith("?")]
         chosen = [best, *further][:count]
         by_id = {hit.paper.paper_id: hit.paper for hit in result.hits}

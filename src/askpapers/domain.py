@@ -115,12 +115,16 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question as it was understood: what is searched, and why each part is there."""
+    """A question as it was understood: what is searched, and why each part is there.
+
+    `several` says that its words ask for several papers.
+    """
 
     question: str
     search_query: str
     filters: Filters = field(default_factory=Filters)
     notes: tuple[str, ...] = ()
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, Protocol
 
@@ -157,7 +157,7 @@ class Retriever:
             *query.notes,
             *(f"{written!r} read as {taken!r}" for written, taken in candidates.corrections),
         )
-        query = Query(query.question, query.search_query, query.filters, notes)
+        query = replace(query, notes=notes)
         scores = self._fusion.score(candidates.features)
         order = [int(i) for i in np.argsort(-scores, kind="stable")]
         if not query.filters.paper_ids:
@@ -246,8 +246,7 @@ class Retriever:
         if allowed is None or allowed or query.filters == given:
             return query, allowed
         notes = (*query.notes, "no paper passes the filters in the question, so they are ignored")
-        unfiltered = Query(query.question, query.search_query, given, notes)
-        return self._allow(unfiltered, given)
+        return self._allow(replace(query, filters=given, notes=notes), given)
 
     def _read(
         self,
