@@ -98,6 +98,14 @@ def test_readers_are_not_disturbed_by_builds():
     assert tried >= 8
 
 
+def test_a_model_that_is_cut_short_is_refused():
+    assert torment("cut_models", 2) == (2, [])
+
+
+def test_a_home_of_another_format_is_refused_and_made_again():
+    assert torment("change_formats", 1) == (1, [])
+
+
 def test_clocks_do_not_matter():
     tried, broken = torment("jump_clocks", 3)
     assert broken == []

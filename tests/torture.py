@@ -1,4 +1,4 @@
-"""Faults done for real to the index: killed builds, damaged files, full disks, races.
+"""Faults done for real: killed builds, damaged files, full disks, races, cut models.
 
 `python -m tests.torture` runs the long form and prints a table; test_faults.py the short one.
 Work that may be killed or may panic runs in forked children.
@@ -6,6 +6,7 @@ Work that may be killed or may panic runs in forked children.
 
 import argparse
 import ctypes
+import json
 import os
 import random
 import shutil
@@ -20,9 +21,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from askpapers.errors import AskPapersError
 from askpapers.indexing import build_index, open_index
-from askpapers.indexing.generations import read_current
+from askpapers.indexing.generations import read_current, sum_fields
 from askpapers.indexing.opening import _check_files, _read_manifest
 from askpapers.indexing.truth import is_head_altered, read_entries
+from askpapers.models import get_file, get_manifest
+from askpapers.opening import open_generator
+from askpapers.settings import GenerationSettings
 from index_parts import make_records, write_records
 from torture_parts import (
     PARTS,
@@ -384,6 +388,50 @@ def jump_clocks(times):
     return outcome
 
 
+def cut_models(times, seed=0):
+    """The writing model's file cut short: refused before llama.cpp sees it, as damage."""
+    outcome = Outcome("the model's GGUF cut short")
+    chance = random.Random(seed)
+    with workspace() as folder:
+        whole = get_file(get_manifest("smollm2-135m"), home=folder).path.read_bytes()
+        cut = folder / "cut.gguf"
+        cut.write_bytes(whole)
+        if in_child(_open_model, cut) != "opened":
+            outcome.broken.append("the whole file cannot be opened")
+        for _ in range(times):
+            cut.write_bytes(whole[: int(len(whole) ** chance.random())])
+            said = in_child(_open_model, cut)
+            outcome.note("refused as damaged" if said == "ModelDamaged" else said[:40])
+            if said != "ModelDamaged":
+                outcome.broken.append(said[-300:])
+    return outcome
+
+
+def _open_model(path):
+    open_generator(str(path), GenerationSettings(), path.parent)
+    return "opened"
+
+
+def change_formats(times):
+    """A home that another version wrote: refused by name, and made again from the papers."""
+    outcome = Outcome("a home of another version's format")
+    with workspace() as folder:
+        home = folder / "home"
+        corpus = write_records(folder / "a.jsonl", make_records(20))
+        in_child(build, home, corpus)
+        right = in_child(describe, home)
+        for number in range(times):
+            pointer = home / "current.json"
+            fields = json.loads(pointer.read_text()) | {"format": 90 + number}
+            fields["sum"] = sum_fields(fields)
+            pointer.write_text(json.dumps(fields))
+            refused, said = in_child(describe, home), in_child(_build_quietly, home, corpus)
+            outcome.note("refused, then built anew" if said == "built" else said[:40])
+            if refused != "MismatchError" or in_child(describe, home) != right:
+                outcome.broken.append(f"{refused}: {said}"[:300])
+    return outcome
+
+
 def _build_quietly(home, corpus):
     info = build_index([corpus], home=home, **PARTS)
     return "built" if info.changed else "unchanged"
@@ -410,6 +458,8 @@ def _list_faults(scale, seed):
     yield race_writers, (2 * scale,), {}
     yield read_while_writing, (2 * scale,), {}
     yield jump_clocks, (3,), {}
+    yield cut_models, (3 * scale,), {"seed": seed}
+    yield change_formats, (scale,), {}
 
 
 def main():

@@ -76,7 +76,7 @@ def _read_vocabulary(gguf: Path) -> _Vocabulary:
         pre = str(pre_field.contents()) if pre_field else ""
     except (ValueError, KeyError, IndexError, OSError) as exc:
         raise ModelDamaged(
-            f"The model file {str(gguf)!r} holds no readable vocabulary: {exc}.",
+            f"The model file {str(gguf)!r} is damaged or cut short: {exc}.",
             hint="askpapers models list",
         ) from exc
     if fields["model"] != "gpt2" or pre not in _PATTERNS:
