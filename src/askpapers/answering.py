@@ -121,9 +121,13 @@ def check_question(question: str) -> str:
 
 @dataclass(slots=True)
 class _Work:
-    """What one answer has come to so far. `numbers` are source numbers by paper id."""
+    """What one answer has come to so far. `numbers` are source numbers by paper id.
+
+    `papers` are those found, by id.
+    """
 
     numbers: Mapping[str, int]
+    papers: Mapping[str, Paper]
     meter: Meter = field(default_factory=Meter)
     sentences: list[Sentence] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
@@ -215,9 +219,8 @@ class Answerer:
             query = talk.rewrite(query)
         result = self._searcher.search(query, limit=limit, filters=filters)
         retrieved = time.perf_counter() - started
-        work = _Work(
-            {hit.paper.paper_id: talk.number_of(hit.paper.paper_id) for hit in result.hits}
-        )
+        papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
+        work = _Work({paper_id: talk.number_of(paper_id) for paper_id in papers}, papers)
         work.dropped += result.left_out
         if plain.taken_out:
             work.dropped.append(Dropped("", "a part of the question was not read: it asks nothing"))
@@ -257,7 +260,7 @@ class Answerer:
         yield Finished(answer)
 
     def _quote(self, result: SearchResult, work: _Work) -> Iterator[Event]:
-        for evidence in self._choose(result, self._max_quotes):
+        for evidence in self._choose(result, self._max_quotes, work):
             yield work.settle(make_quotation(evidence, work.numbers))
 
     def _compress(
@@ -268,17 +271,16 @@ class Answerer:
         A sentence that the judge does not find in its source, or that says less than it, gives
         way to the source, word for word.
         """
-        papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
-        chosen = self._choose(result, writer.max_sentences)
+        chosen = self._choose(result, writer.max_sentences, work)
         evidence = [*result.evidence, *(e for e in chosen if e not in result.evidence)]
-        brief = prepare_brief(question, evidence, papers, writer, work.meter)
+        brief = prepare_brief(question, evidence, work.papers, writer, work.meter)
         work.dropped += brief.dropped
         work.read = frozenset(brief.papers.values())
-        for piece in write_compressions(question, chosen, brief, papers, writer, work.meter):
+        for piece in write_compressions(question, chosen, brief, work.papers, writer, work.meter):
             if isinstance(piece, str):
                 yield Drafted(piece)
                 continue
-            paper = papers[piece.evidence.paper_id]
+            paper = work.papers[piece.evidence.paper_id]
             sentence = prove(piece, paper, numbers=work.numbers, judge=writer.judge)
             why = "was not supported" if sentence is None else "said less than its source"
             if sentence is None or (
@@ -288,7 +290,7 @@ class Answerer:
                 sentence = make_quotation(piece.evidence, work.numbers)
             yield work.settle(sentence)
 
-    def _choose(self, result: SearchResult, count: int) -> list[Evidence]:
+    def _choose(self, result: SearchResult, count: int, work: _Work) -> list[Evidence]:
         """Return the best evidence and what is worth nearly as much, each paper's as it is told.
 
         The paper of the best comes first; a question says nothing. What one of them points back
@@ -301,9 +303,8 @@ class Answerer:
         floor = best.score - reach
         further = [e for e in others if e.score >= floor and not e.quote.endswith("?")]
         chosen = [best, *further][:count]
-        by_id = {hit.paper.paper_id: hit.paper for hit in result.hits}
         for e in tuple(chosen):
-            before = find_forerunner(e, by_id[e.paper_id])
+            before = find_forerunner(e, work.papers[e.paper_id])
             if before is not None and all(not _overlap(before, other) for other in chosen):
                 chosen.append(before)
         papers = list(dict.fromkeys(e.paper_id for e in chosen))
@@ -317,15 +318,14 @@ class Answerer:
         The first attempt reads all the evidence; the next ones read the best sentence alone,
         which a small model strays from least.
         """
-        papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
         best = result.evidence[0]
         for attempt in range(1 + writer.retries):
             evidence = (best,) if attempt else result.evidence
-            brief = prepare_brief(question, evidence, papers, writer, work.meter)
+            brief = prepare_brief(question, evidence, work.papers, writer, work.meter)
             if attempt == 0:
                 work.dropped += brief.dropped
                 work.read = frozenset(brief.papers.values())
-            yield from self._attempt(question, best, brief, papers, writer, work, attempt)
+            yield from self._attempt(question, best, brief, writer, work, attempt)
             if work.shows(best):
                 return
         yield work.settle(make_quotation(best, work.numbers))
@@ -335,7 +335,6 @@ class Answerer:
         question: str,
         best: Evidence,
         brief: Brief,
-        papers: Mapping[str, Paper],
         writer: Writer,
         work: _Work,
         attempt: int,
@@ -357,7 +356,7 @@ class Answerer:
                 piece,
                 cited_ids=cited_ids,
                 shown=brief.shown,
-                papers=papers,
+                papers=work.papers,
                 numbers=work.numbers,
                 judge=writer.judge,
             )
@@ -372,7 +371,7 @@ class Answerer:
                 return
             proof = sentence.evidence[0].evidence
             if self._reader is not None and says_less(
-                question, sentence, papers[proof.paper_id], self._reader
+                question, sentence, work.papers[proof.paper_id], self._reader
             ):
                 work.dropped.append(
                     Dropped(proof.paper_id, "a written sentence said less than its source")
