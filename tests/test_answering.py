@@ -132,6 +132,18 @@ def test_a_citation_of_the_wrong_paper_is_credited_to_the_right_one():
     assert out.sentences[0].evidence[0].evidence.paper_id == "p2"
 
 
+def test_what_takes_two_sentences_to_be_understood_is_told_only_if_it_is_the_best():
+    paper = made_paper("p1", "T", "Graphs are big. They are cut. It takes 3 days. Trees are small.")
+    days = evidence_of(paper, "It takes 3 days.", 0.9)
+    trees = evidence_of(paper, "Trees are small.", 0.5)
+    best = answer([made_result([paper], [days, trees])], None, question="What is cut?")
+    assert [s.text for s in best.sentences] == [
+        "Graphs are big.", "They are cut.", "It takes 3 days.", "Trees are small.",
+    ]  # fmt: skip
+    other = answer([made_result([paper], [trees, days])], None, question="What is cut?")
+    assert [s.text for s in other.sentences] == ["Trees are small."]
+
+
 def test_a_question_about_several_papers_is_answered_from_more_of_them():
     papers = [made_paper(f"p{n}", f"Paper {n}", f"Method {n} is studied here.") for n in range(6)]
     shown = [evidence_of(p, p.abstract, -0.9 * n) for n, p in enumerate(papers)]

@@ -32,7 +32,7 @@ from askpapers.domain import (
 )
 from askpapers.encoders.reader import Reader
 from askpapers.errors import UsageError
-from askpapers.forerunners import find_forerunner
+from askpapers.forerunners import find_forerunners
 from askpapers.injections import take_out
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
@@ -45,6 +45,7 @@ from askpapers.writing import (
 )
 
 MAX_QUESTION_CHARS = 4000
+_LONG_WAY = 2
 _NEAREST = 3
 _HAS_WORD = re.compile(r"\w")
 # Characters that change how text is shown without being seen: zero-width and bidirectional marks.
@@ -303,12 +304,17 @@ class Answerer:
         floor = best.score - reach
         further = [e for e in others if e.score >= floor and not e.quote.endswith("?")]
         chosen = [best, *further][:count]
-        for e in tuple(chosen):
-            before = find_forerunner(e, work.papers[e.paper_id])
-            if before is not None and all(not _overlap(before, other) for other in chosen):
-                chosen.append(before)
-        papers = list(dict.fromkeys(e.paper_id for e in chosen))
-        return sorted(chosen, key=lambda e: (papers.index(e.paper_id), e.start))
+        before = {e: find_forerunners(e, work.papers[e.paper_id]) for e in chosen}
+
+        def find_unsaid(e: Evidence, said: Sequence[Evidence]) -> list[Evidence]:
+            return [b for b in before[e] if all(not _overlap(b, other) for other in said)]
+
+        # What takes more than a sentence to be understood is only worth it for the best.
+        kept = [e for e in chosen if e == best or len(find_unsaid(e, chosen)) < _LONG_WAY]
+        for e in tuple(kept):
+            kept += find_unsaid(e, kept)
+        papers = list(dict.fromkeys(e.paper_id for e in kept))
+        return sorted(kept, key=lambda e: (papers.index(e.paper_id), e.start))
 
     def _write(
         self, question: str, result: SearchResult, writer: Writer, work: _Work

@@ -22,8 +22,8 @@ _PAPER = (
 """The paper itself is known by its number."""
 _POINTS_BACK = re.compile(
     r"(?:(?:and|but|so|yet|thus|hence) )?"
-    r"(?:(?:it|its|they|their|the (?:former|latter)|both of (?:them|these))\b"
-    # Later words of a sentence seldom stand for something before it.
+    r"(?:(?:it|its|they|their|there(?=,)|the (?:former|latter)|(?:in )?both(?=,)"
+    r"|both of (?:them|these))\b"
     rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b){_PAPER})",
     re.IGNORECASE,
 )
@@ -33,26 +33,69 @@ _EMPTY_IT = re.compile(
     r"|necessary|challenging|essential|natural|desirable|believed|assumed|observed|argued|that)\b",
     re.IGNORECASE,
 )
+_LATER = re.compile(
+    rf"\b(?:this|these|such)\b(?! (?:as|that|an?)\b){_PAPER} (?P<thing>\w+(?:[ -]\w+)?)",
+    re.IGNORECASE,
+)
+_BRINGS_IN = re.compile(
+    r"\b(?:we|authors|paper|work|article|study|also|and|that)"
+    r" (?:(?:then|also|first|further|finally|\w+ly) )?"
+    r"(?:propos|introduc|present|develop|design|describ|defin|formulat|construct|provid|giv|deriv"
+    r"|devis|prov|stud|consider)",
+    re.IGNORECASE,
+)
+"""What a sentence brings in itself, a word behind it may stand for."""
+_PAIR = re.compile(
+    r"\bboth (?:\w+ )?(?:approaches|methods|tasks|cases|settings|models|algorithms|systems"
+    r"|problems|data ?sets|metrics|strategies|variants)\b(?! and\b)",
+    re.IGNORECASE,
+)
+_TROUBLE = re.compile(
+    r"\bthe (?:above|aforementioned|foregoing)\b"
+    r"|\b(?:address|solv|tackl|overc|mitigat|alleviat|clos|fill|remed)\w* the (?:challenges"
+    r"|problems?|issues?|limitations?|drawbacks?|shortcomings|difficulties|gap)\b"
+    r"(?! (?:of|in|with|for|that|posed|caused|when|where|from|to|between)\b)",
+    re.IGNORECASE,
+)
+_STEM = 5
+_MOST = 2
 
 
 def points_back(sentence: str) -> bool:
-    """Tell whether a sentence opens with a word that stands for something said before it."""
-    text = drop_opener(sentence.lstrip())
-    return _POINTS_BACK.match(text) is not None and _EMPTY_IT.match(text) is None
+    """Tell whether a sentence needs the one before it, for something that it only points to.
 
-
-def find_forerunner(evidence: Evidence, paper: Paper) -> Evidence | None:
-    """Return the sentence before one that points back, with the same score.
-
-    None where it doesn't point back, opens the abstract, or follows a sentence that may not be
-    evidence.
+    That is so where it opens with a word that stands for something said before, and where it
+    has one later ("this procedure") for what the sentence itself neither names nor brings in.
     """
-    if not points_back(evidence.quote):
-        return None
+    text = drop_opener(sentence.lstrip())
+    if _POINTS_BACK.match(text) is not None and _EMPTY_IT.match(text) is None:
+        return True
+    if _PAIR.search(text) or _TROUBLE.search(text):
+        return True
+    return any(_is_unknown(text[: m.start()], m["thing"]) for m in _LATER.finditer(text))
+
+
+def _is_unknown(before: str, thing: str) -> bool:
+    """Tell whether a thing is neither named in the text before it nor brought in by it."""
+    if _BRINGS_IN.search(before):
+        return False
+    words = (word.lower() for word in re.split(r"\W+", thing))
+    return not any(word[:_STEM] in before.lower() for word in words if len(word) >= _STEM)
+
+
+def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
+    """Return the sentences before one that points back, in order, with the same score.
+
+    Where the one before points back too, so does the search, up to two sentences. None where
+    it doesn't point back, opens the abstract, or follows a sentence that may not be evidence.
+    """
     before = [s for s in split_sentences(paper.abstract) if s.end <= evidence.start]
-    if not before:
-        return None
-    quote = paper.abstract[before[-1].start : before[-1].end]
-    if find_fault(quote) is not None:
-        return None
-    return replace(evidence, start=before[-1].start, end=before[-1].end, quote=quote)
+    found: list[Evidence] = []
+    quote = evidence.quote
+    while before and len(found) < _MOST and points_back(quote):
+        span = before.pop()
+        quote = paper.abstract[span.start : span.end]
+        if find_fault(quote) is not None:
+            break
+        found.append(replace(evidence, start=span.start, end=span.end, quote=quote))
+    return tuple(reversed(found))
