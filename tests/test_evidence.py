@@ -44,6 +44,14 @@ def test_relevance_of_the_paper_counts() -> None:
     assert unweighted[0].paper_id == "off"
 
 
+def test_a_question_about_several_papers_gets_more_of_them_and_less_of_each() -> None:
+    ranked = [paper("a", 0.9, [0.90, 0.89, 0.88])] + [paper(n, 0.9, [0.5]) for n in "bcde"]
+    one = choose_evidence(ranked, Policy())
+    assert [c.paper_id for c in one] == ["a", "a", "b", "c", "d", "a"]
+    many = choose_evidence(ranked, Policy().widen())
+    assert [c.paper_id for c in many] == ["a", "b", "c", "d", "e", "a"]
+
+
 def test_several_papers_before_a_third_sentence_of_one() -> None:
     ranked = [
         paper("a", 0.9, [0.80, 0.79, 0.78, 0.77]),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from askpapers.encoders.reader import Reading
 
@@ -52,7 +52,8 @@ class Policy:
 
     `relevance_weight` is the share of the paper's log-odds in each sentence's worth, `repeat_cost`
     is taken off for every sentence of the same paper chosen before, and nothing worth less than
-    the best by more than `reach` is taken. `told_bonus` is what holding the whole question adds.
+    the best by more than `reach` is taken. `told_bonus` is what holding the whole question adds;
+    `prior_weight` is the share of the first stage's log-odds that counts.
     """
 
     max_sentences: int = 6
@@ -62,6 +63,14 @@ class Policy:
     repeat_cost: float = 1.0
     reach: float = 6.0
     told_bonus: float = 3.0
+    prior_weight: float = 1.0
+
+    def widen(self) -> Policy:
+        """Return the policy for a question that asks for several papers: more of them, less of
+        each, and less of a lead for the first."""
+        return replace(
+            self, max_papers=self.max_papers + 1, per_paper=2, repeat_cost=3.0, prior_weight=0.6
+        )
 
 
 def log_odds(probability: float) -> float:
@@ -105,7 +114,7 @@ def weigh_sentences(ranked: Sequence[ReadPaper], policy: Policy) -> list[Choice]
             log_odds(probability)
             + policy.relevance_weight * log_odds(paper.reading.relevance)
             + policy.told_bonus * (number in paper.told)
-            + paper.prior,
+            + policy.prior_weight * paper.prior,
         )
         for paper in ranked
         for number, probability in enumerate(paper.reading.sentences)

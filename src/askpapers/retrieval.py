@@ -294,9 +294,10 @@ class Retriever:
         scores += [
             floor + score for score in ranked[count:]
         ]  # unread papers keep their order below
+        policy = self._policy.widen() if query.several else self._policy
         chosen = tuple(
             self._quote(papers, spans, place[choice.paper_id], choice)
-            for choice in choose_evidence(chosen_from, self._policy)
+            for choice in choose_evidence(chosen_from, policy)
         )
         pages = [Page(paper, *texts[place[paper.paper_id]]) for paper in chosen_from]
         features = measure(asked, pages, self._lexical.rarities, self._policy)
