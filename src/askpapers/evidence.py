@@ -59,7 +59,7 @@ class Policy:
     max_sentences: int = 6
     max_papers: int = 4
     per_paper: int = 3
-    relevance_weight: float = 0.5
+    relevance_weight: float = 0.25
     repeat_cost: float = 1.0
     reach: float = 6.0
     told_bonus: float = 3.0

@@ -13,7 +13,6 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,21 +206,6 @@ def _shown(estimate: Estimate) -> dict[str, Any]:
     return {**shown, "n": estimate.n}
 
 
-def choose_policy(rows: Sequence[Row]) -> Policy:
-    """Return the policy whose first choice is evidence most often, simplest first on a tie."""
-    judged = [r for r in rows if r.evidence and r.kind != "claim"]
-    best, most = Policy(), -1
-    for weight in (0.5, 0.25, 0.75, 1.0, 1.5):
-        policy = replace(Policy(), relevance_weight=weight)
-        hits = 0
-        for row in judged:
-            first = choose_evidence(row.papers, policy)[0]
-            hits += first.paper_id == row.paper and first.sentence in row.evidence
-        if hits > most:
-            best, most = policy, hits
-    return best
-
-
 def save_rows(rows: Sequence[Row], path: Path) -> None:
     """Write readings as JSON Lines."""
 
@@ -296,12 +280,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     compared: dict[str, Any] = {}
     if chosen.split == "dev":
-        policy = choose_policy(rows)
         labelled = label_rows(rows, pool, lexical.rarities, Policy())
         calibration = fit_calibration(labelled)
         chances = [estimate(use.features, calibration) for use in labelled]
         parameters: dict[str, Any] = {
-            "relevance_weight": policy.relevance_weight,
             "abstain_below": round(find_threshold(chances, labelled), 4),
             "told": calibration.told,
             "answerability": {"intercept": calibration.intercept, **calibration.weights},
@@ -314,11 +296,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         parameters = json.loads(chosen.parameters.read_text("utf-8"))
         calibration = Calibration.from_parameters(parameters)
-        policy = Policy(relevance_weight=parameters["relevance_weight"])
         labelled = label_rows(rows, pool, lexical.rarities, Policy())
         chances = [estimate(use.features, calibration) for use in labelled]
         threshold = parameters["abstain_below"]
-    figures = summarise(rows, labelled, chances, threshold, policy)
+    figures = summarise(rows, labelled, chances, threshold, Policy())
     shown = {"parameters": parameters, "figures": figures, "compared": compared}
     print(json.dumps(shown, indent=1))
 
