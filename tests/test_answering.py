@@ -144,6 +144,20 @@ def test_what_takes_two_sentences_to_be_understood_is_told_only_if_it_is_the_bes
     assert [s.text for s in other.sentences] == ["Trees are small."]
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["Hello, how are you doing today?", "hi", "Good morning!", "thanks a lot", "Who are you?"],
+)
+def test_small_talk_is_no_question(said):
+    out = answer([result()], None, question=said)
+    assert out.status == "abstained"
+    assert "asks nothing" in out.reason
+
+
+def test_a_question_behind_a_greeting_is_one():
+    assert answer([result()], None, question="Hi, is it fast?").status == "answered"
+
+
 def test_a_question_about_several_papers_is_answered_from_more_of_them():
     papers = [made_paper(f"p{n}", f"Paper {n}", f"Method {n} is studied here.") for n in range(6)]
     shown = [evidence_of(p, p.abstract, -0.9 * n) for n, p in enumerate(papers)]

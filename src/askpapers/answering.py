@@ -47,6 +47,14 @@ from askpapers.writing import (
 MAX_QUESTION_CHARS = 4000
 _LONG_WAY = 2
 _NEAREST = 3
+_SMALL_TALK = re.compile(
+    r"\W*(?:(?:hello|hi|hey|greetings|good (?:morning|afternoon|evening|day))\b"
+    r"(?: (?:there|all))?\W*)?"
+    r"(?:(?:how (?:are you|do you do|is it going)|how's it going|what's up|nice to meet you"
+    r"|who are you|thank(?:s| you)(?: (?:very|so) much| a lot)?|(?:good)?bye|see you)\b"
+    r"(?: (?:doing|today|now|then|there))*\W*)?",
+    re.IGNORECASE,
+)
 _HAS_WORD = re.compile(r"\w")
 # Characters that change how text is shown without being seen: zero-width and bidirectional marks.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f]")
@@ -215,6 +223,7 @@ class Answerer:
         talk = conversation if conversation is not None else Conversation()
         plain = take_out(check_question(search_query) if search_query else asked)
         # Where nothing is asked, the nearest papers are still found, and nothing is answered.
+        asks = bool(plain.text) and not _SMALL_TALK.fullmatch(plain.text)
         query = plain.text or asked
         if not search_query:
             query = talk.rewrite(query)
@@ -228,7 +237,7 @@ class Answerer:
         yield Found(result, _make_sources(result, work))
 
         point = self._abstain_below if abstain_below is None else abstain_below
-        reason = _find_reason_to_abstain(query if plain.text else "", result, point)
+        reason = _find_reason_to_abstain(query if asks else "", result, point)
         if reason is None:
             if writer is None:
                 yield from self._quote(result, work)
