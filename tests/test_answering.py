@@ -422,17 +422,29 @@ def test_what_the_judge_does_not_find_in_its_source_gives_way_to_it():
     assert [d.why for d in out.dropped] == ["a written sentence was not supported"]
 
 
-def test_another_paper_is_named_before_it_speaks():
+def test_of_several_papers_each_is_named_before_it_speaks():
     found = made_result([LONG, OTHER], [COST, DAYS])
-    named = "“Another Paper”: Training needs 9 days [2]."
-    pen = writer("It costs 9 dollars [1].", named, compressed=True)
+    first, second = (
+        "“Sieve: Reading Less”: It costs 9 dollars [1].",
+        "“Another Paper”: Training needs 9 days [2].",
+    )
+    pen = writer(first, second, compressed=True)
     out = answer([replace(found, evidence=(COST, replace(DAYS, score=1.5)))], pen, question="Cost?")
-    assert pen.generator.offers[1] == [named]
+    assert pen.generator.offers[1] == [second]
     # WordJudge knows the title, as the real one does: the paper is named, not quoted.
     assert [(s.origin, s.citations) for s in out.sentences] == [
         ("written", (1,)),
         ("written", (2,)),
     ]
+
+
+def test_a_paper_that_was_not_found_first_is_named():
+    found = made_result([LONG, OTHER], [DAYS])
+    named = "“Another Paper”: Training needs 9 days [1]."
+    out = answer([found], writer(named, compressed=True), question="How long does training take?")
+    (sentence,) = out.sentences
+    assert sentence.text == "“Another Paper”: Training needs 9 days."
+    assert sentence.citations == (2,)
 
 
 def test_a_sentence_of_which_nothing_was_left_out_is_a_quotation():

@@ -276,7 +276,8 @@ class Answerer:
     def _compress(
         self, question: str, result: SearchResult, writer: Writer, work: _Work
     ) -> Iterator[Event]:
-        """Let the model leave parts of the evidence out.
+        """Let the model leave parts of the evidence out; only the paper found first, where no
+        other is told, needs no name.
 
         A sentence that the judge does not find in its source, or that says less than it, gives
         way to the source, word for word.
@@ -286,7 +287,17 @@ class Answerer:
         brief = prepare_brief(question, evidence, work.papers, writer, work.meter)
         work.dropped += brief.dropped
         work.read = frozenset(brief.papers.values())
-        for piece in write_compressions(question, chosen, brief, work.papers, writer, work.meter):
+        told = {e.paper_id for e in chosen}
+        first = result.hits[0].paper.paper_id
+        for piece in write_compressions(
+            question,
+            chosen,
+            brief,
+            work.papers,
+            writer,
+            work.meter,
+            unnamed=first if told == {first} else None,
+        ):
             if isinstance(piece, str):
                 yield Drafted(piece)
                 continue

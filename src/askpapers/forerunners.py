@@ -57,6 +57,7 @@ _TROUBLE = re.compile(
     r"(?! (?:of|in|with|for|that|posed|caused|when|where|from|to|between)\b)",
     re.IGNORECASE,
 )
+_ALIKE = re.compile(r"\b(?:similar|analogous|the same) \w+(?: \w+)?\W*$", re.IGNORECASE)
 _STEM = 5
 _MOST = 2
 
@@ -70,7 +71,7 @@ def points_back(sentence: str) -> bool:
     text = drop_opener(sentence.lstrip())
     if _POINTS_BACK.match(text) is not None and _EMPTY_IT.match(text) is None:
         return True
-    if _PAIR.search(text) or _TROUBLE.search(text):
+    if _PAIR.search(text) or _TROUBLE.search(text) or _ALIKE.search(text):
         return True
     return any(_is_unknown(text[: m.start()], m["thing"]) for m in _LATER.finditer(text))
 

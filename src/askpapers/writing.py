@@ -170,6 +170,8 @@ def write_compressions(
     papers: Mapping[str, Paper],
     writer: Writer,
     meter: Meter,
+    *,
+    unnamed: str | None = None,
 ) -> Pieces[str | Compression, None, None]:
     """Yield the growing text, and each sentence with the evidence it was made from.
 
@@ -183,6 +185,7 @@ def write_compressions(
         papers: by id.
         writer: the model.
         meter: counts what is written.
+        unnamed: the paper that may speak first without being named, if any.
     """
     number_of = {paper_id: n for n, paper_id in brief.papers.items()}
     written = ""
@@ -195,9 +198,9 @@ def write_compressions(
             title=paper.title,
             follows=_follows(e, before, paper),
         )
-        # "The method" of another paper must not be taken for that of the one before.
-        other = before is not None and before.paper_id != e.paper_id
-        opening = f"“{_clean(paper.title, writer)}”: " if other else ""
+        # "The method" of one paper must not be taken for that of another.
+        speaker = before.paper_id if before is not None else unnamed
+        opening = f"“{_clean(paper.title, writer)}”: " if e.paper_id != speaker else ""
         marks = f" [{number_of[e.paper_id]}]."
         begun = f"{written} " if written else ""
         before = e
