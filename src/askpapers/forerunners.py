@@ -59,6 +59,7 @@ _TROUBLE = re.compile(
 )
 _ALIKE = re.compile(r"\b(?:similar|analogous|the same) \w+(?: \w+)?\W*$", re.IGNORECASE)
 _STEM = 5
+"""So many first letters make two words one for this purpose."""
 _MOST = 2
 
 

@@ -73,7 +73,7 @@ _SEVERAL = re.compile(
     r" (?:known?|learn(?:ed|t)|done|tried|proposed)\b"
     r"|^\W*(?:compare|contrast|comparison|survey|overview|review|summari[sz]e)\b"
     r"|\b(?:overview|survey) of\b"
-    r"|\bhow do \S.* (?:and|or) \S.* (?:differ|compare)\b|\bdifferences? between\b",
+    r"|\bhow do \S.{0,80}? (?:and|or) \S.{0,80}? (?:differ|compare)\b|\bdifferences? between\b",
     re.IGNORECASE,
 )
 _EXPANSIONS_KEPT = 2
@@ -259,8 +259,8 @@ def find_dates(question: str, *, today: date) -> tuple[str, str | None, str | No
 def asks_for_several(question: str) -> bool:
     """Tell whether a question's words ask for several papers: a survey, a comparison, a list.
 
-    It is so of 2 in 5 questions that were written to need several of abstractqa's papers, and of
-    1 in 50 of its questions about one paper.
+    It is so of 1 in 4 questions that were written to need several of abstractqa's papers, and of
+    1 in 100 of its questions about one paper.
     """
     return _SEVERAL.search(question) is not None
 
