@@ -144,6 +144,13 @@ def test_what_takes_two_sentences_to_be_understood_is_told_only_if_it_is_the_bes
     assert [s.text for s in other.sentences] == ["Trees are small."]
 
 
+def test_a_question_about_several_papers_is_refused_later():
+    found = result(answerability=0.3)
+    assert answer([found], None, question="Is it fast?").status == "abstained"
+    survey = replace(found, query=replace(found.query, several=True))
+    assert answer([survey], None, question="Is it fast?").status == "answered"
+
+
 @pytest.mark.parametrize(
     "said",
     ["Hello, how are you doing today?", "hi", "Good morning!", "thanks a lot", "Who are you?"],

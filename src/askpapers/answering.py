@@ -46,6 +46,8 @@ from askpapers.writing import (
 
 MAX_QUESTION_CHARS = 4000
 _LONG_WAY = 2
+_SURVEY_SHARE = 0.5
+"""Of the operating point, for a question about several papers: none of them states it all."""
 _NEAREST = 3
 _SMALL_TALK = re.compile(
     r"\W*(?:(?:hello|hi|hey|greetings|good (?:morning|afternoon|evening|day))\b"
@@ -237,6 +239,8 @@ class Answerer:
         yield Found(result, _make_sources(result, work))
 
         point = self._abstain_below if abstain_below is None else abstain_below
+        if result.query.several:
+            point *= _SURVEY_SHARE
         reason = _find_reason_to_abstain(query if asks else "", result, point)
         if reason is None:
             if writer is None:
