@@ -9,7 +9,7 @@ PAPER = made_paper(
     "p1",
     "Group Attention",
     "Attention is slow. We cluster objects into groups. It thus costs less. We test it. "
-    "These tests are long. They end. Such ends are happy.",
+    "These tests are long. They end. Such ends are happy. This is rare.",
 )
 
 
@@ -33,6 +33,10 @@ PAPER = made_paper(
         "One such domain is graphs.",
         "Within this framework, filters are continuous.",
         "In both, inexact minimization is superior.",
+        "We propose a simple approach to exploit this information.",
+        "We study a model with a prior distribution over such counts.",
+        "Examining corpora, we use those upper bounds to quantify the lexicon.",
+        "In particular, we present a case that links the two observations.",
         "We show that language models exhibit similar tendencies.",
         "There, we show that the features are useful.",
         "Experiments show that both methods are effective.",
@@ -67,6 +71,8 @@ def test_it_tells_what_points_back(sentence):
         "Similar results hold for trees and graphs.",
         "Both methods and data are shared.",
         "We address the problems of long texts.",
+        "The gains that we see on every task exceed those obtained by hand.",
+        "We propose to compare the two methods of sorting.",
     ],
 )
 def test_it_leaves_what_stands_alone(sentence):
@@ -78,13 +84,15 @@ def test_the_forerunner_is_the_sentence_before_word_for_word():
     assert found == (evidence_of(PAPER, "We cluster objects into groups.", 0.5),)
 
 
-def test_what_a_forerunner_points_back_to_is_found_too_but_no_more_than_two():
+def test_what_a_forerunner_points_back_to_is_found_too_but_no_more_than_three():
     def find(quote):
         return [e.quote for e in find_forerunners(evidence_of(PAPER, quote, 0.5), PAPER)]
 
     assert find("These tests are long.") == ["We test it."]
     assert find("They end.") == ["We test it.", "These tests are long."]
-    assert find("Such ends are happy.") == ["These tests are long.", "They end."]
+    assert find("This is rare.") == [
+        "These tests are long.", "They end.", "Such ends are happy.",
+    ]  # fmt: skip
 
 
 def test_there_is_none_where_none_is_needed_or_may_be_shown():

@@ -34,7 +34,9 @@ _EMPTY_IT = re.compile(
     re.IGNORECASE,
 )
 _LATER = re.compile(
-    rf"\b(?:this|these|such)\b(?! (?:as|that|an?)\b){_PAPER} (?P<thing>\w+(?:[ -]\w+)?)",
+    rf"\b(?:(?:this|these|such)\b(?! (?:as|that|an?)\b)|those(?! (?:\w+ed|of|in|from|with|by|who"
+    rf"|whose|that|which|on|for|at|to|we|using|and|or|than|are|is)\b)){_PAPER}"
+    r" (?P<thing>\w+(?:[ -]\w+)?)",
     re.IGNORECASE,
 )
 _BRINGS_IN = re.compile(
@@ -44,14 +46,22 @@ _BRINGS_IN = re.compile(
     r"|devis|prov|stud|consider)",
     re.IGNORECASE,
 )
-"""What a sentence brings in itself, a word behind it may stand for."""
+_BROUGHT = re.compile(
+    r"\b(?:methods?|approach(?:es)?|algorithms?|models?|frameworks?|procedures?|techniques?|operators?"
+    r"|problems?|settings?|tasks?|systems?|networks?|architectures?|strateg(?:y|ies)|loss(?:es)?"
+    r"|bounds?|results?|estimators?|representations?|ideas?|measures?|metrics?|objectives?|modules?"
+    r"|ways?|data ?sets?|benchmarks?|tools?|process|scheme|structure)\b",
+    re.IGNORECASE,
+)
+"""What a sentence brings in itself, one of these words behind it may stand for."""
 _PAIR = re.compile(
     r"\bboth (?:\w+ )?(?:approaches|methods|tasks|cases|settings|models|algorithms|systems"
     r"|problems|data ?sets|metrics|strategies|variants)\b(?! and\b)",
     re.IGNORECASE,
 )
 _TROUBLE = re.compile(
-    r"\bthe (?:above|aforementioned|foregoing)\b"
+    r"\bthe (?:above|aforementioned|foregoing)\b|\bthe (?:two|three) (?:observations|phenomena"
+    r"|approaches|methods|tasks|problems|settings|cases|factors)\b(?! (?:of|in|for|that)\b)"
     r"|\b(?:address|solv|tackl|overc|mitigat|alleviat|clos|fill|remed)\w* the (?:challenges"
     r"|problems?|issues?|limitations?|drawbacks?|shortcomings|difficulties|gap)\b"
     r"(?! (?:of|in|with|for|that|posed|caused|when|where|from|to|between)\b)",
@@ -60,7 +70,7 @@ _TROUBLE = re.compile(
 _ALIKE = re.compile(r"\b(?:similar|analogous|the same) \w+(?: \w+)?\W*$", re.IGNORECASE)
 _STEM = 5
 """So many first letters make two words one for this purpose."""
-_MOST = 2
+_MOST = 3
 
 
 def points_back(sentence: str) -> bool:
@@ -79,7 +89,7 @@ def points_back(sentence: str) -> bool:
 
 def _is_unknown(before: str, thing: str) -> bool:
     """Tell whether a thing is neither named in the text before it nor brought in by it."""
-    if _BRINGS_IN.search(before):
+    if _BRINGS_IN.search(before) and _BROUGHT.search(thing):
         return False
     words = (word.lower() for word in re.split(r"\W+", thing))
     return not any(word[:_STEM] in before.lower() for word in words if len(word) >= _STEM)
@@ -88,7 +98,7 @@ def _is_unknown(before: str, thing: str) -> bool:
 def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
     """Return the sentences before one that points back, in order, with the same score.
 
-    Where the one before points back too, so does the search, up to two sentences. None where
+    Where the one before points back too, so does the search, up to three sentences. None where
     it doesn't point back, opens the abstract, or follows a sentence that may not be evidence.
     """
     before = [s for s in split_sentences(paper.abstract) if s.end <= evidence.start]
