@@ -5,7 +5,8 @@ import pytest
 from askpapers.citations import Draft
 from askpapers.domain import Citation, Sentence
 from askpapers.support import Judgement
-from askpapers.verification import make_quotation, strays, verify_draft
+from askpapers.verification import make_quotation, prove, strays, verify_draft
+from askpapers.writing import Compression
 from fakes import evidence_of, made_paper
 
 PAPER = made_paper(
@@ -75,3 +76,18 @@ def test_a_quotation_is_its_own_proof():
     quotation = make_quotation(SHOWN[0], {"p1": 4})
     assert (quotation.text, quotation.origin) == (SHOWN[0].quote, "quoted")
     assert quotation.evidence[0].evidence is SHOWN[0]
+
+
+@pytest.mark.parametrize(
+    ("quote", "written", "origin"),
+    [
+        ("We bound it by sqrt[3]{log n}.", "The authors bound it by sqrt(3){log n}.", "quoted"),
+        ("We use values in [0, 1).", "The authors use values in (0, 1).", "quoted"),
+        ("We use values in (0, 1).", "The authors use values in (0, 1).", "written"),
+    ],
+)
+def test_square_brackets_are_never_rounded(quote, written, origin):
+    paper = made_paper("p1", "Bounds", quote)
+    made = Compression(written, evidence_of(paper, quote, 1.0))
+    sentence = prove(made, paper, numbers={"p1": 1}, judge=Believer())
+    assert (sentence.text, sentence.origin) == (quote if origin == "quoted" else written, origin)
