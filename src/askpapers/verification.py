@@ -83,10 +83,10 @@ def prove(
 ) -> Sentence | None:
     """Return the sentence with the one it was made from as its proof, or None.
 
-    One of which nothing was left out is a quotation, and so is one with square brackets, which the
-    model reads as round ones: "[0, 1)" and a cube root mean what they say. Of another, nothing that it may say is new
-    (`compression`); the judge is asked all the same, so that every written sentence carries a
-    verdict, and a rule that errs is seen.
+    One of which nothing was left out is a quotation, and so is one with square brackets, which
+    the model reads as round ones: "[0, 1)" and a cube root mean what they say. Of another, nothing
+    that it may say is new (`compression`); the judge is asked all the same, so that every written
+    sentence carries a verdict, and a rule that errs is seen.
     """
     e = written.evidence
     if written.text == e.quote or "[" in e.quote or "]" in e.quote:
