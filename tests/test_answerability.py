@@ -226,6 +226,7 @@ def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
         ("what about imagenet?", ()),
         ("Is RITA 900X faster than a 30B model with 96K tokens?", ()),
         ("Does RITA work on GPS-like tracks?", ()),
+        ("My GPU is small and our TPU is gone; is RITA fast?", ()),
     ],
 )
 def test_names_that_no_text_mentions_are_found(question, unmentioned):

@@ -42,7 +42,8 @@ Rarity = Callable[[str], Mapping[str, float]]
 
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(
-    r"\b(?:\w*[A-Z]\w*[A-Z]\w*|\w*[A-Z]\w*\d\w*|\w*\d\w*[A-Z]\w*)\b(?!-(?:like|style|type)\b)"
+    r"(?<!\b[Mm]y )(?<!\b[Oo]ur )\b(?:\w*[A-Z]\w*[A-Z]\w*|\w*[A-Z]\w*\d\w*|\w*\d\w*[A-Z]\w*)\b"
+    r"(?!-(?:like|style|type)\b)"
 )
 _AMOUNT = re.compile(r"\d[\d.]*[A-Za-z]{1,2}")
 """An amount with its unit ("30B", "96K", "9000X") is no name."""
@@ -208,8 +209,8 @@ def find_unmentioned(question: str, texts: Sequence[str]) -> tuple[str, ...]:
     """Return the names in a question that none of the texts mentions, in order.
 
     A name has two capitals, or a capital and a digit ("ImageNet", "QQP", "R1"); an amount
-    ("30B") or a likeness ("GPS-like") is none. It is mentioned as a word, as part of a compound,
-    or by the initials of consecutive words.
+    ("30B"), a likeness ("GPS-like") or what the asker has ("my GPU") is none. It is mentioned as
+    a word, as part of a compound, or by the initials of consecutive words.
     """
     words = [word.lower() for text in texts for word in _WORD.findall(text)]
     known = {word.rstrip("s") for word in words}
