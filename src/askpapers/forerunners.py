@@ -101,13 +101,15 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
     Where the one before points back too, so does the search, up to three sentences. None where
     it doesn't point back, opens the abstract, or follows a sentence that may not be evidence.
     """
+    if not points_back(evidence.quote):
+        return ()
     before = [s for s in split_sentences(paper.abstract) if s.end <= evidence.start]
     found: list[Evidence] = []
-    quote = evidence.quote
-    while before and len(found) < _MOST and points_back(quote):
-        span = before.pop()
+    for span in reversed(before[-_MOST:]):
         quote = paper.abstract[span.start : span.end]
         if find_fault(quote) is not None:
             break
         found.append(replace(evidence, start=span.start, end=span.end, quote=quote))
+        if not points_back(quote):
+            break
     return tuple(reversed(found))

@@ -277,7 +277,9 @@ def train(
     torch.manual_seed(recipe.seed)
     cutter, network = WindowCutter(base), ReaderNetwork(base)
     space = MeanBert(base, max_tokens=MAX_TOKENS_NEAR, weights=embedder)
-    asking = MeanBert(base, max_tokens=MAX_TOKENS_NEAR, weights=embedder, adapter=questions)
+    asking = None
+    if questions is not None:
+        asking = MeanBert(base, max_tokens=MAX_TOKENS_NEAR, weights=embedder, adapter=questions)
     steps = plan(data, space, recipe, asking=asking)
     if start is not None:
         network.load(load_file(start), source=str(start))
@@ -350,7 +352,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, help="folder of checkpoints; default: beside --out")
     parser.add_argument("--embedder", type=Path, help="tuned weights that find hard negatives")
     parser.add_argument("--questions", type=Path, help="adapter that questions are read with")
-    parser.add_argument("--written-from", type=int, default=0, help="first written question")
+    parser.add_argument(
+        "--written-from", type=int, default=defaults.written_from, help="first written question"
+    )
     parser.add_argument("--start", type=Path, help="a reader's weights to go on from")
     parser.add_argument("--negatives", type=int, default=defaults.negatives)
     parser.add_argument("--rate", type=float, default=defaults.encoder_rate, help="encoder's")
