@@ -191,8 +191,17 @@ def test_without_a_writer_the_answer_is_quotation():
 
 
 def test_what_is_worth_far_less_than_the_best_evidence_is_not_said():
-    out = answer([made_result([LONG], [ROWS, COST, TOOL])], None, question="What is taken?")
-    assert [s.text for s in out.sentences] == [ROWS.quote, COST.quote]
+    def said(*further):
+        found = made_result([LONG, OTHER], [ROWS, *further])
+        return [s.text for s in answer([found], None, question="What is taken?").sentences]
+
+    def worth(evidence, less):
+        return replace(evidence, score=ROWS.score - less)
+
+    assert said(worth(COST, 4.9)) == [ROWS.quote, COST.quote]
+    assert said(worth(COST, 5.1)) == [ROWS.quote]
+    assert said(worth(DAYS, 1.9)) == [ROWS.quote, DAYS.quote]
+    assert said(worth(DAYS, 2.1)) == [ROWS.quote]
 
 
 def test_it_abstains_without_writing():

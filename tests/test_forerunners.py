@@ -43,6 +43,15 @@ PAPER = made_paper(
         "In this paper, we address the challenges by introducing modules.",
         "We take the first step towards analyzing these algorithms.",
         "The memory falls to a half of what is taken by these deployed models.",
+        "We design an algorithm for matching and prove that it works for this problem.",
+        "To this end, we show them that their models fail.",
+        "To do so, we may ask people.",
+        "The core of which is a network.",
+        "Unlike that approach, we learn without labels.",
+        "By adding virtual tokens, it learns faster.",
+        "Results demonstrate its feasibility on devices.",
+        "Extensive experiments show that it wins.",
+        "The use of both tools was found to be sensible.",
     ],
 )
 def test_it_tells_what_points_back(sentence):
@@ -65,7 +74,12 @@ def test_it_tells_what_points_back(sentence):
         "Thesis writing is hard.",
         "Group attention clusters objects.",
         "We propose an operator and show that this operator is optimal.",
-        "We design an algorithm for matching and prove that it works for this problem.",
+        "We study matching with two sides and prove that greedy choice solves this problem.",
+        "We design an operator for matching and prove that this method works.",
+        "Unlike that of graphs, the cost of trees is low.",
+        "The results of the study show that it is a hard task.",
+        "By comparing both, the authors see that it is hard.",
+        "A model that learns by reading forgets what it read.",
         "Attention is slow, but such attention is exact.",
         "Both speed and memory are halved.",
         "Similar results hold for trees and graphs.",
@@ -84,15 +98,15 @@ def test_the_forerunner_is_the_sentence_before_word_for_word():
     assert found == (evidence_of(PAPER, "We cluster objects into groups.", 0.5),)
 
 
-def test_what_a_forerunner_points_back_to_is_found_too_but_no_more_than_three():
+def test_what_a_forerunner_points_back_to_is_found_too_but_no_more_than_five():
     def find(quote):
         return [e.quote for e in find_forerunners(evidence_of(PAPER, quote, 0.5), PAPER)]
 
     assert find("These tests are long.") == ["We test it."]
     assert find("They end.") == ["We test it.", "These tests are long."]
-    assert find("This is rare.") == [
-        "These tests are long.", "They end.", "Such ends are happy.",
-    ]  # fmt: skip
+    long = made_paper("p9", "T", "A is. It b. It c. It d. It e. It f. It g.")
+    found = find_forerunners(evidence_of(long, "It g.", 0.5), long)
+    assert [e.quote for e in found] == ["It b.", "It c.", "It d.", "It e.", "It f."]
 
 
 def test_there_is_none_where_none_is_needed_or_may_be_shown():

@@ -162,7 +162,8 @@ class Answerer:
         abstain_below: float,
         reader: Reader | None = None,
         max_quotes: int = 3,
-        further_reach: float = 3.0,
+        own_reach: float = 5.0,
+        other_reach: float = 2.0,
         max_survey: int = 5,
         survey_reach: float = 5.0,
         manifest: Mapping[str, Any] | None = None,
@@ -175,17 +176,20 @@ class Answerer:
             reader: compares what is written with what it stands on; None: nobody does.
             max_quotes: quotations in an answer that is by quotation alone, not counting the
                 sentences that they point back to.
-            further_reach: how much less than the best evidence, in log-odds, that of a further
-                sentence may be worth.
+            own_reach: how much less than the best evidence, in log-odds, that of a further
+                sentence of the same paper may be worth. (Of 414 development questions 87 in 100
+                show marked evidence with 5 and 2, in 2.6 sentences; 85 with 3 and 3, in 2.1.)
+            other_reach: the same of a sentence of another paper.
             max_survey: sentences in an answer to a question that asks for several papers.
-            survey_reach: `further_reach` of such a question.
+            survey_reach: both for such a question.
             manifest: what it takes to reproduce an answer; copied into each.
         """
         self._searcher = searcher
         self._abstain_below = abstain_below
         self._reader = reader
         self._max_quotes = max_quotes
-        self._further_reach = further_reach
+        self._own_reach = own_reach
+        self._other_reach = other_reach
         self._max_survey = max_survey
         self._survey_reach = survey_reach
         self._manifest = dict(manifest or {})
@@ -322,11 +326,16 @@ class Answerer:
         to is told before it. Where several papers are asked for there may be more than `count`.
         """
         best, *others = result.evidence
-        reach = self._further_reach
+        own, other = self._own_reach, self._other_reach
         if result.query.several:
-            count, reach = max(count, self._max_survey), self._survey_reach
-        floor = best.score - reach
-        further = [e for e in others if e.score >= floor and not e.quote.endswith("?")]
+            count = max(count, self._max_survey)
+            own = other = self._survey_reach
+        further = [
+            e
+            for e in others
+            if e.score >= best.score - (own if e.paper_id == best.paper_id else other)
+            and not e.quote.endswith("?")
+        ]
         chosen = [best, *further][:count]
         before = {e: find_forerunners(e, work.papers[e.paper_id]) for e in chosen}
 

@@ -32,7 +32,8 @@ _OPENER = re.compile(
     r"|survey|report|thesis|regard|context))|for (?:example|instance)|as a (?:result|consequence)"
     r"|on the (?:other|one) hand|by contrast|at the same time|to this end"
     r"|to that end|to do so|to do this|with this in mind),\s+"
-    r"|in this (?:paper|work|article|study|note|survey|report)\s+(?=the authors\b))+",
+    r"|in this (?:paper|work|article|study|note|survey|report)\s+(?=the authors\b)"
+    r"|\(?(?:[1-9]|[a-e]|i{1,3}|iv|v)\)\s+)+",
     re.IGNORECASE,
 )
 _LEAD = re.compile(
@@ -80,7 +81,12 @@ _FINITE = re.compile(
     re.IGNORECASE,
 )
 # What stands here for people in general, not for the authors.
-_COMMON = r"understanding|world|lives|life|society|brains?|daily|everyday|planet|universe|senses"
+_COMMON = (
+    r"understanding|world|lives|life|society|brains?|daily|everyday|planet|universe|senses|bod(?:y|ies)"
+    r"|eyes|ears|minds?|era|age|ability to (?:see|hear|speak|read)"
+)
+_ANYBODY = re.compile(r"\b[Ww]e (?:may|might|must|should|need|often|usually|typically|all|humans)\b")
+"""A "we" that is as likely people in general as the authors."""
 _FIRST_PERSON = re.compile(
     r"\b(?P<we>[Ww]e)\b(?!')(?: (?:also|further|furthermore|first|then|thus|therefore|hence)\b)?"
     rf"|\b(?P<our>[Oo]ur)\b(?! (?:{_COMMON})\b)"
@@ -95,6 +101,20 @@ _THEIR_THING = re.compile(
     r"\b(?:[Tt]he proposed|[Tt]he authors'|[Tt]heir) (?:method|approach|algorithm|framework"
     r"|technique)\b(?! (?:is called|called|named|of))"
 )
+
+
+def is_fixed(sentence: str) -> bool:
+    """Tell whether nothing of a sentence can be changed or left out safely.
+
+    A question; one that may not be put into the third person, because it speaks of people in
+    general or of others too; one with square brackets, which stand for citations in what the
+    model writes.
+    """
+    return bool(
+        re.search(r"[?\[\]]", sentence)
+        or _ANYBODY.search(sentence)
+        or (_FIRST_PERSON.search(sentence) and _OTHERS.search(sentence))
+    )
 
 
 def drop_opener(sentence: str) -> str:
@@ -135,7 +155,7 @@ def find_compressions(
         follows: it is said right behind the one that it follows in the abstract, so that an
             opener ("However") still means what it did.
     """
-    if "?" in sentence or (_FIRST_PERSON.search(sentence) and _OTHERS.search(sentence)):
+    if is_fixed(sentence):
         return Compressible((Part((sentence.rstrip().removesuffix("."),)),))
     text = _STYLED.sub(r"\1", _in_third_person(sentence))
     text = capitalise(text if follows else drop_opener(text)).rstrip().removesuffix(".").rstrip()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from askpapers.compression import drop_opener
+from askpapers.compression import drop_opener, is_fixed
 from askpapers.domain import Evidence, Paper
 from askpapers.injections import find_fault
 from askpapers.sentences import split_sentences
@@ -23,10 +23,17 @@ _PAPER = (
 _POINTS_BACK = re.compile(
     r"(?:(?:and|but|so|yet|thus|hence) )?"
     r"(?:(?:it|its|they|their|there(?=,)|the (?:former|latter)|(?:in )?both(?=,)"
-    r"|both of (?:them|these))\b"
-    rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b){_PAPER})",
+    r"|both of (?:them|these)|(?:the \w+ of )?which)\b"
+    r"|(?:at|for|in|like|to|under|unlike|with) that\b(?! (?:of|in|for|which|the|we)\b)"
+    rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b){_PAPER}"
+    # An "it" or "its" with nothing before it that it could stand for.
+    r"|(?:by|through|via|in addition to|besides|rather than) \w+ing\b[^,]+, (?:it|they)\b"
+    r"|(?:\w+ ){0,2}(?:results|experiments|simulations|evaluations?|analys[ei]s|studies)"
+    r" (?:\w+ly )?\w+ (?:that )?(?:it|its|they|their)\b)",
     re.IGNORECASE,
 )
+_ENDS = re.compile(r"(?:to (?:this|that) end|to do (?:so|this)|with this in mind)\b", re.IGNORECASE)
+"""Openers that say nothing without the sentence before; where they can, they are left out."""
 _EMPTY_IT = re.compile(
     r"it (?:is|was|has been|remains|becomes|can be|turns out|seems|appears)(?: \w+){0,2}?"
     r" (?:known|shown|unclear|possible|impossible|important|difficult|hard|common|crucial"
@@ -46,17 +53,22 @@ _BRINGS_IN = re.compile(
     r"|devis|prov|stud|consider)",
     re.IGNORECASE,
 )
+_POSES = re.compile(
+    r"\b(?:formulat|defin|stud|consider|introduc|pos|investigat)\w*\b", re.IGNORECASE
+)
+_POSED = re.compile(r"\b(?:problems?|settings?|tasks?)\b", re.IGNORECASE)
 _BROUGHT = re.compile(
     r"\b(?:methods?|approach(?:es)?|algorithms?|models?|frameworks?|procedures?|techniques?|operators?"
-    r"|problems?|settings?|tasks?|systems?|networks?|architectures?|strateg(?:y|ies)|loss(?:es)?"
+    r"|systems?|networks?|architectures?|strateg(?:y|ies)|loss(?:es)?"
     r"|bounds?|results?|estimators?|representations?|ideas?|measures?|metrics?|objectives?|modules?"
     r"|ways?|data ?sets?|benchmarks?|tools?|process|scheme|structure)\b",
     re.IGNORECASE,
 )
 """What a sentence brings in itself, one of these words behind it may stand for."""
 _PAIR = re.compile(
-    r"\bboth (?:\w+ )?(?:approaches|methods|tasks|cases|settings|models|algorithms|systems"
-    r"|problems|data ?sets|metrics|strategies|variants)\b(?! and\b)",
+    r"\bboth (?:\w+ )?(?:approaches|methods|tasks|tools|cases|settings|models|algorithms|systems"
+    r"|problems|data ?sets|metrics|strategies|variants|types|kinds|aspects|components|forms"
+    r"|directions|objectives|issues|factors|effects|stages|domains)\b(?! (?:and|of)\b)",
     re.IGNORECASE,
 )
 _TROUBLE = re.compile(
@@ -70,7 +82,7 @@ _TROUBLE = re.compile(
 _ALIKE = re.compile(r"\b(?:similar|analogous|the same) \w+(?: \w+)?\W*$", re.IGNORECASE)
 _STEM = 5
 """So many first letters make two words one for this purpose."""
-_MOST = 3
+_MOST = 5
 
 
 def points_back(sentence: str) -> bool:
@@ -79,7 +91,10 @@ def points_back(sentence: str) -> bool:
     That is so where it opens with a word that stands for something said before, and where it
     has one later ("this procedure") for what the sentence itself neither names nor brings in.
     """
-    text = drop_opener(sentence.lstrip())
+    text = sentence.lstrip()
+    if is_fixed(text) and _ENDS.match(text):
+        return True
+    text = drop_opener(text)
     if _POINTS_BACK.match(text) is not None and _EMPTY_IT.match(text) is None:
         return True
     if _PAIR.search(text) or _TROUBLE.search(text) or _ALIKE.search(text):
@@ -91,6 +106,8 @@ def _is_unknown(before: str, thing: str) -> bool:
     """Tell whether a thing is neither named in the text before it nor brought in by it."""
     if _BRINGS_IN.search(before) and _BROUGHT.search(thing):
         return False
+    if _POSES.search(before) and _POSED.search(thing):
+        return False
     words = (word.lower() for word in re.split(r"\W+", thing))
     return not any(word[:_STEM] in before.lower() for word in words if len(word) >= _STEM)
 
@@ -98,7 +115,7 @@ def _is_unknown(before: str, thing: str) -> bool:
 def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
     """Return the sentences before one that points back, in order, with the same score.
 
-    Where the one before points back too, so does the search, up to three sentences. None where
+    Where the one before points back too, so does the search, up to five sentences. None where
     it doesn't point back, opens the abstract, or follows a sentence that may not be evidence.
     """
     if not points_back(evidence.quote):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from askpapers.citations import Draft, find_figures
+from askpapers.compression import is_fixed
 from askpapers.domain import Citation, Evidence, Paper, Sentence
 from askpapers.encoders.reader import Reader
 from askpapers.evidence import log_odds
@@ -83,13 +84,13 @@ def prove(
 ) -> Sentence | None:
     """Return the sentence with the one it was made from as its proof, or None.
 
-    One of which nothing was left out is a quotation, and so is one with square brackets, which
-    the model reads as round ones: "[0, 1)" and a cube root mean what they say. Of another, nothing
-    that it may say is new (`compression`); the judge is asked all the same, so that every written
-    sentence carries a verdict, and a rule that errs is seen.
+    One of which nothing was left out is a quotation, and so is one that may not be changed (of
+    its square brackets the model sees round ones). Of another, nothing that it may say is new
+    (`compression`); the judge is asked all the same, so that every written sentence carries a
+    verdict, and a rule that errs is seen.
     """
     e = written.evidence
-    if written.text == e.quote or "[" in e.quote or "]" in e.quote:
+    if written.text == e.quote or is_fixed(e.quote):
         return make_quotation(e, numbers)
     (judgement,) = judge.judge([(written.text, [e.quote, paper.title])])
     if not _passes(judgement):
