@@ -34,6 +34,9 @@ PLOVER = (
 )
 
 
+NEAR = (0.5, 0.6)
+
+
 def rarity(text: str) -> dict[str, float]:
     """Every word is as rare as any other; a plural is its singular."""
     return {term.rstrip("s"): 1.0 for term in find_terms(text)}
@@ -46,14 +49,15 @@ def paper(name: str, relevance: float, sentences: list[float], answerable: float
 def features_of(question: str, *, shown: int = 1) -> dict[str, float]:
     """The features where sentence `shown` of the one paper is the best evidence by far."""
     marks = [0.9 if i == shown else 0.0001 for i in range(3)]
-    return measure(question, [Page(paper("p", 0.9, marks, 0.5), *PLOVER)], rarity)
+    return measure(question, [Page(paper("p", 0.9, marks, 0.5), *PLOVER)], rarity, nearest=NEAR)
 
 
 def test_every_feature_is_measured() -> None:
     assert set(features_of("How many heads has Plover?")) == {*FEATURES, TOLD}
-    nothing = measure("How many?", [], rarity)
+    nothing = measure("How many?", [], rarity, nearest=(0.1, 0.2))
     assert set(nothing) == {*FEATURES, TOLD}
-    assert all(nothing[name] < 0 for name in FEATURES)
+    assert (nothing["near_passage"], nothing["near_sentence"]) == (0.1, 0.2)
+    assert all(nothing[name] < 0 for name in (*READ_FEATURES, *WORD_FEATURES))
     assert estimate(nothing, Calibration(0.0, {"best_answerable": 1.0}, told=0.9)) < 1e-4
 
 
@@ -69,7 +73,7 @@ def test_every_feature_is_measured() -> None:
 )
 def test_a_question_that_is_the_title_asks_for_the_paper(question: str, is_title: float) -> None:
     blank = Reading(0.01, 0.01, (0.01, 0.01, 0.01))
-    features = measure(question, [Page(ReadPaper("p", blank), *PLOVER)], rarity)
+    features = measure(question, [Page(ReadPaper("p", blank), *PLOVER)], rarity, nearest=NEAR)
     assert features[TOLD] == is_title
 
 
@@ -78,7 +82,7 @@ def test_a_question_that_a_sentence_holds_whole_has_a_floor() -> None:
     calibration = Calibration(0.0, {"best_answerable": 1.0}, told=0.9)
     for told, floor in ((frozenset({1}), 0.9), (frozenset(), 0.0)):
         features = measure(
-            "Plover heads", [Page(ReadPaper("p", blank, told=told), *PLOVER)], rarity
+            "Plover heads", [Page(ReadPaper("p", blank, told=told), *PLOVER)], rarity, nearest=NEAR
         )
         assert features[TOLD] == float(bool(told))
         assert estimate(features, calibration) == pytest.approx(floor, abs=0.01)
@@ -167,7 +171,7 @@ def test_a_rare_word_that_no_paper_holds_speaks_against_an_answer() -> None:
 def test_names_are_looked_for_in_the_lead_and_in_all_that_is_shown() -> None:
     other = Page(paper("o", 0.8, [0.8], 0.5), "Other", ("ImageNet is large.",))
     lead = Page(paper("p", 0.9, [0.1, 0.9, 0.1], 0.5), *PLOVER)
-    features = measure("Does Plover read ImageNet with BERT?", [lead, other], rarity)
+    features = measure("Does Plover read ImageNet with BERT?", [lead, other], rarity, nearest=NEAR)
     assert features["unheld"] == -2.0
     assert features["unmentioned"] == -1.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import lzma
 import random
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,21 +12,10 @@ import numpy as np
 import pytest
 from tests.tiny_bert import write_tiny_bert
 
-from askpapers.answerability import READ_FEATURES, estimate
 from askpapers.encoders.mean_bert import MeanBert
 from askpapers.encoders.reader import ReaderNetwork, Reading, WindowCutter
 from askpapers.evidence import Policy, ReadPaper
-from askpapers.terms import find_terms
 from askpapers.training import reader as training
-from askpapers.training.answerability import (
-    Labelled,
-    Row,
-    compare,
-    cross_validate,
-    find_threshold,
-    fit_calibration,
-    label_rows,
-)
 from askpapers.training.aspects import ASPECTS, ask_by_rule, find_topic
 from askpapers.training.reader import Recipe, find_neighbours, loss_of
 from askpapers.training.reader_data import (
@@ -45,6 +33,7 @@ from askpapers.training.reader_data import (
     title_item,
 )
 from askpapers.training.reader_measure import (
+    Row,
     load_rows,
     save_rows,
     summarise,
@@ -299,87 +288,19 @@ def make_rows(count: int = 60) -> list[Row]:
         asked = f"How many cats has plan {i}?"
         rows.append(Row(f"q{i}", asked, kind, f"p{i}", evidence, own, gone if stated else None,
                         (ReadPaper(f"p{i}", own), *others)))  # fmt: skip
-    rows += [
-        Row(
-            f"off{i}",
-            "How tall is it?",
-            "off topic",
-            "",
-            (),
-            None,
-            None,
-            (ReadPaper("x0", reading(-4.0, (0.01, 0.02))),),
-        )
-        for i in range(10)
-    ]
     return rows
 
 
-def make_uses() -> list[Labelled]:
-    rows = make_rows()
-    pool = {f"x{j}": Abstract(f"x{j}", "Dogs", ("Dogs bark.", "Dogs run.")) for j in range(3)}
-    for row in rows:
-        told = ("Plans are made.", "It has 7 cats." if row.evidence else "It is about cats.")
-        pool[row.paper] = Abstract(row.paper, "Plans", told)
-    return label_rows(rows, pool, lambda text: dict.fromkeys(find_terms(text), 1.0), Policy())
-
-
-def test_each_answerable_question_is_used_in_three_ways() -> None:
-    uses = Counter(use.kind for use in make_uses())
-    assert uses == {
-        "answerable": 40, "gold left out": 40, "evidence removed": 40, "near miss": 20,
-        "off topic": 10,
+def test_the_reader_is_measured_on_its_own_and_on_other_abstracts() -> None:
+    figures = summarise(make_rows(), Policy())
+    assert figures["own abstract, evidence first: all"] == {
+        "value": 1.0, "low": 1.0, "high": 1.0, "n": 40,
     }  # fmt: skip
-
-
-def test_without_its_evidence_a_paper_holds_no_figure() -> None:
-    found = {use.kind: use.features["no_counted"] for use in make_uses()}
-    assert found["answerable"] == 0.0
-    assert found["evidence removed"] == found["near miss"] == found["gold left out"] == -1.0
-
-
-def test_the_fit_separates_and_holds_the_operating_point() -> None:
-    rows, uses = make_rows(), make_uses()
-    calibration = fit_calibration(uses)
-    assert all(weight >= 0 for weight in calibration.weights.values())
-    chances = [estimate(use.features, calibration) for use in uses]
-    threshold = find_threshold(chances, uses)
-    by_kind = {
-        kind: np.array([c for c, use in zip(chances, uses, strict=True) if use.kind == kind])
-        for kind in ("answerable", "near miss", "off topic")
-    }
-    assert np.mean(by_kind["answerable"] >= threshold) == pytest.approx(0.9, abs=0.03)
-    assert np.mean(by_kind["near miss"] < threshold) > 0.9
-    assert np.mean(by_kind["off topic"] < threshold) == 1.0
-    figures = summarise(rows, uses, chances, threshold, Policy())
-    assert figures["own abstract, evidence first: all"]["value"] == 1.0
-    assert figures["pool, refused: off topic"]["value"] == 1.0
     assert figures["own abstract, answerable against near miss: auroc"]["value"] > 0.9
-
-
-def test_cross_validation_never_sees_the_paper_it_judges() -> None:
-    uses = make_uses()
-    spoilt = [
-        replace(use, stated=not use.stated, kind="answerable" if not use.stated else "near miss")
-        if use.group == "p1"
-        else use
-        for use in uses
-    ]
-    honest, after = cross_validate(uses), cross_validate(spoilt)
-    own = [i for i, use in enumerate(uses) if use.group == "p1"]
-    assert own
-    assert [after[i] for i in own] == [honest[i] for i in own]
-    assert after != honest
-
-
-def test_the_comparison_finds_what_the_words_add() -> None:
-    blind = dict.fromkeys(READ_FEATURES, 0.0)  # a reader that tells nothing
-    figures = compare([replace(use, features={**use.features, **blind}) for use in make_uses()])
-    near = figures["refused: near miss"]
-    assert near["n"] == 20
-    assert (near["all"], near["readings alone"]) == (1.0, 0.0)
-    assert near["gain"] == pytest.approx(near["all"] - near["readings alone"], abs=0.002)
-    assert near["gain low"] <= near["gain"] <= near["gain high"]
+    assert figures["own abstract, answerable against evidence removed: auroc"]["value"] > 0.9
+    assert figures["pool, own paper shown"]["value"] == 1.0
+    blind = [replace(row, own=replace(row.own, sentences=(0.9, 0.1))) for row in make_rows()]
+    assert summarise(blind, Policy())["own abstract, evidence first: all"]["value"] == 0.0
 
 
 def test_rows_survive_being_saved(tmp_path: Path) -> None:
@@ -388,5 +309,5 @@ def test_rows_survive_being_saved(tmp_path: Path) -> None:
     again = load_rows(tmp_path / "rows.jsonl")
     assert [r.key for r in again] == [r.key for r in rows]
     assert again[1].papers[0].reading.sentences == rows[1].papers[0].reading.sentences
-    assert again[1].own is not None and rows[1].own is not None  # noqa: PT018
     assert again[1].own.answerable == pytest.approx(rows[1].own.answerable)
+    assert (again[0].removed, again[1].removed is None) == (None, False)

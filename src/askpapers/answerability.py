@@ -1,12 +1,13 @@
 """Says with what probability the papers read state what is asked.
 
-A logistic model over two kinds of features: what the reader made of the papers, and what the
-question's own words show when they are laid beside the evidence. The reader sees the topic well
-and the kind of answer badly; a question that asks how many prompts there are is not answered by
-a sentence without a figure beside "prompts", and that can be read off the page. Every feature is
-larger the more speaks for an answer, and no weight is negative.
+A logistic model over three kinds of features: how near the search came, what the reader made of
+the papers, and what the question's own words show when they are laid beside the evidence. The
+search tells what is off topic; the reader sees the topic well and the kind of answer badly; a
+question that asks how many prompts there are is not answered by a sentence without a figure
+beside "prompts", and that can be read off the page. Every feature is larger the more speaks for
+an answer, and no weight is negative.
 
-Pure: readings, texts and the rarity of words in; numbers out.
+Pure: cosines, readings, texts and the rarity of words in; numbers out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from askpapers.encoders.reader import Reading
 from askpapers.errors import ResourceError
 from askpapers.evidence import LIMIT, Policy, ReadPaper, choose_evidence, log_odds
 
+FOUND_FEATURES = ("near_passage", "near_sentence")
+"""The best cosine (-1..1) of the question with a passage and with a sentence of any paper."""
 READ_FEATURES = ("best_answerable", "lead_answerable", "best_sentence", "best_relevance")
 WORD_FEATURES = (
     "no_rare_word",
@@ -31,7 +34,7 @@ WORD_FEATURES = (
     "unmentioned",
     "unheld",
 )
-FEATURES = (*READ_FEATURES, *WORD_FEATURES)
+FEATURES = (*FOUND_FEATURES, *READ_FEATURES, *WORD_FEATURES)
 TOLD = "told"
 """1 where a sentence of the lead holds the whole question (`find_told`) or the question is the
 lead's title, else 0: no weight beside the others but a floor, for the reader makes nothing of a
@@ -141,25 +144,30 @@ class Page:
 
 
 def measure(
-    question: str, pages: Sequence[Page], rarity: Rarity, policy: Policy | None = None
+    question: str,
+    pages: Sequence[Page],
+    rarity: Rarity,
+    *,
+    nearest: tuple[float, float],
+    policy: Policy | None = None,
 ) -> dict[str, float]:
-    """Return the features by name: log-odds of the readings, shares and marks of the words.
+    """Return the features by name: cosines, log-odds of the readings, shares and marks of words.
 
-    The lead is the paper of the sentence that is chosen first.
+    The lead is the paper of the sentence that is chosen first. `nearest` are FOUND_FEATURES.
     """
     ranked = [page.read for page in pages]
+    found = dict(zip(FOUND_FEATURES, nearest, strict=True))
     chosen = choose_evidence(ranked, policy)
     if not chosen:
-        return (
-            dict.fromkeys(READ_FEATURES, -LIMIT) | dict.fromkeys(WORD_FEATURES, -1.0) | {TOLD: 0.0}
-        )
+        unread = dict.fromkeys(READ_FEATURES, -LIMIT) | dict.fromkeys(WORD_FEATURES, -1.0)
+        return found | unread | {TOLD: 0.0}
     by_id = {page.read.paper_id: page for page in pages}
     lead = by_id[chosen[0].paper_id]
     own = [lead.sentences[c.sentence] for c in chosen if c.paper_id == chosen[0].paper_id]
     sources = [by_id[paper_id] for paper_id in dict.fromkeys(c.paper_id for c in chosen)]
     asked = rarity(question)
     held = set(rarity(lead.text))
-    return measure_readings(ranked) | {
+    words = {
         "no_rare_word": -max((w for stem, w in asked.items() if stem not in held), default=0.0),
         "asked_held": _cover_asked(question, held, rarity) - 1.0,
         "asked_shown": _cover_asked(question, set(rarity(" ".join([lead.title, *own]))), rarity)
@@ -172,6 +180,7 @@ def measure(
         "unheld": -float(min(_MOST, len(find_unmentioned(question, [lead.text])))),
         TOLD: float(bool(lead.read.told) or _is_title(asked, rarity(lead.title))),
     }
+    return found | measure_readings(ranked) | words
 
 
 def measure_readings(ranked: Sequence[ReadPaper]) -> dict[str, float]:

@@ -85,7 +85,9 @@ _COMMON = (
     r"understanding|world|lives|life|society|brains?|daily|everyday|planet|universe|senses|bod(?:y|ies)"
     r"|eyes|ears|minds?|era|age|ability to (?:see|hear|speak|read)"
 )
-_ANYBODY = re.compile(r"\b[Ww]e (?:may|might|must|should|need|often|usually|typically|all|humans)\b")
+_ANYBODY = re.compile(
+    r"\b[Ww]e (?:may|might|must|should|need|often|usually|typically|all|humans)\b"
+)
 """A "we" that is as likely people in general as the authors."""
 _FIRST_PERSON = re.compile(
     r"\b(?P<we>[Ww]e)\b(?!')(?: (?:also|further|furthermore|first|then|thus|therefore|hence)\b)?"

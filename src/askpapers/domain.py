@@ -132,8 +132,9 @@ class SearchResult:
     """Ranked hits, best first, for one query.
 
     `answerability` is the calibrated probability (0..1) that the evidence shown states what
-    is asked; `relevant_count` says how many papers were relevant enough; `left_out` are sentences
-    of these papers that may not be evidence, and why.
+    is asked, and `signals` what it was estimated from, by name; `relevant_count` says how many
+    papers were relevant enough; `left_out` are sentences of these papers that may not be
+    evidence, and why.
     """
 
     query: Query
@@ -143,6 +144,7 @@ class SearchResult:
     relevant_count: int
     seconds: float
     left_out: tuple[Dropped, ...] = ()
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ class Retriever:
                 seconds=time.perf_counter() - started,
                 left_out=self._left_out(hits),
             )
-        return self._read(candidates.corrections, query, ids, ranked, limit, started)
+        return self._read(candidates, query, ids, ranked, limit, started)
 
     def gather(
         self, read: Understanding, *, limit: int = 8, allowed: Collection[str] | None = None
@@ -250,7 +250,7 @@ class Retriever:
 
     def _read(
         self,
-        corrections: Sequence[tuple[str, str]],
+        candidates: Candidates,
         query: Query,
         ids: Sequence[str],
         ranked: Sequence[float],
@@ -267,7 +267,7 @@ class Retriever:
             (paper.title, [paper.abstract[s.start : s.end] for s in of])
             for paper, of in zip(papers, spans, strict=True)
         ]
-        asked = _correct(query.search_query or query.question, corrections)
+        asked = _correct(query.search_query or query.question, candidates.corrections)
         readings = self._reader.read(asked, texts)
         final = self._fusion.score_read(ranked[:count], readings)
         order = [int(i) for i in np.argsort(-final, kind="stable")]
@@ -300,16 +300,24 @@ class Retriever:
             for choice in choose_evidence(chosen_from, policy)
         )
         pages = [Page(paper, *texts[place[paper.paper_id]]) for paper in chosen_from]
-        features = measure(asked, pages, self._lexical.rarities, self._policy)
+        best = candidates.features.max(axis=0)
+        signals = measure(
+            asked,
+            pages,
+            self._lexical.rarities,
+            nearest=(best[FEATURES.index("passage")], best[FEATURES.index("sentence")]),
+            policy=self._policy,
+        )
         hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
             query=query,
             hits=hits,
             evidence=chosen,
-            answerability=estimate(features, self._calibration),
+            answerability=estimate(signals, self._calibration),
             relevant_count=count_relevant([p.reading for p in chosen_from], self._calibration),
             seconds=time.perf_counter() - started,
             left_out=self._left_out(hits),
+            signals=signals,
         )
 
     def _honest_sentences(self, paper: Paper) -> list[Span]:

@@ -1,131 +1,146 @@
-"""Fits the answerability model on readings, and measures it by cross-validation.
+"""Fits the answerability model: `python -m askpapers.training.answerability --data DIR`.
 
-Every question is used as asked. An answerable one is used twice more: with its own paper left
-out, and with its own paper shown without the sentences that answer it.
+Questions that no shipped weights were trained on go through the program's own search, over
+abstractqa's abstracts and those that the questions were written for. A question is answerable where
+the paper it was written for gives the best sentence; what is off topic, what the paper doesn't
+state, and what the search finds elsewhere must be refused.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import json
+import lzma
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from askpapers.answerability import (
-    FEATURES,
-    READ_FEATURES,
-    TOLD,
-    Calibration,
-    Page,
-    Rarity,
-    estimate,
-    measure,
-)
-from askpapers.encoders.reader import Reading
-from askpapers.evidence import Policy, ReadPaper, find_told
+from askpapers.answerability import FEATURES, READ_FEATURES, TOLD, Calibration, estimate
+from askpapers.domain import Paper
+from askpapers.encoders.embedder import Embedder
+from askpapers.encoders.reader import Reader
+from askpapers.fusion import Fusion
+from askpapers.lexical import LexicalIndex
+from askpapers.metrics.calibration import expected_calibration_error, reliability_bins
 from askpapers.metrics.classification import auroc
-from askpapers.training.written import Abstract
+from askpapers.metrics.statistics import estimate_mean
+from askpapers.models import get_manifest
+from askpapers.queries import QueryVocabulary
+from askpapers.resources import home_folder
+from askpapers.retrieval import Retriever
+from askpapers.training.collections import MatrixIndex
+from askpapers.training.fusion import open_embedder, open_reader
+from askpapers.training.reader_data import Question, load_abstractqa
+from askpapers.training.written import Abstract, load_written
 
-SHARES = {
-    "answerable": 0.5,
-    "near miss": 0.2,
-    "evidence removed": 0.05,
-    "gold left out": 0.1,
-    "off topic": 0.15,
-}
+HELD_OUT = Path(__file__).with_name("held_out.jsonl")
+"""Written questions that nothing else learns from."""
+OFF_TOPIC = Path(__file__).with_name("off_topic.txt")
+"""Questions that no pile of machine learning abstracts answers, one a line."""
+SHARES = {"answerable": 0.5, "near miss": 0.2, "off topic": 0.15, "another paper first": 0.15}
 """Weight of each kind of question in the fit; no real mix is known."""
 ANSWERED = 0.93
 """More than was asked for: down to here no further near miss or off-topic question is answered."""
 _FOLDS = 5
 _RESAMPLES = 1000
+_REPEATS = 10_000
+_TODAY = date(2026, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One question with its readings.
-
-    `kind` is abstractqa's, "off topic" or "claim". `own` is the reading of its own abstract,
-    `removed` that of its own abstract without the evidence. `papers` are those shown by the
-    first stage.
-    """
-
-    key: str
-    question: str
-    kind: str
-    paper: str
-    evidence: tuple[int, ...]
-    own: Reading | None
-    removed: Reading | None
-    papers: tuple[ReadPaper, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """One use of a question: its kind, its paper (what is resampled), and if it is answered."""
+class Use:
+    """A question with its features: its kind, its paper (what is resampled), if it is answered."""
 
     kind: str
     group: str
     features: Mapping[str, float]
-    stated: bool
+
+    @property
+    def stated(self) -> bool:
+        """Whether it is to be answered."""
+        return self.kind == "answerable"
 
 
-def label_rows(
-    rows: Sequence[Row], pool: Mapping[str, Abstract], rarity: Rarity, policy: Policy
-) -> list[Labelled]:
-    """Return every use of every question that was read with papers."""
-    labelled: list[Labelled] = []
+def load_questions(data: Path, split: str) -> tuple[dict[str, Abstract], list[Question]]:
+    """Return the abstracts that are searched, by key, and the questions of `split`.
 
-    def add(kind: str, row: Row, papers: Sequence[ReadPaper], *, gone: bool = False) -> None:
-        pages = []
-        for paper in papers:
-            told = pool[paper.paper_id].sentences
-            if gone and paper.paper_id == row.paper:
-                told = tuple(s for i, s in enumerate(told) if i not in row.evidence)
-            title = pool[paper.paper_id].title
-            whole = find_told(row.question, title, told, rarity)
-            pages.append(Page(replace(paper, told=whole), title, told))
-        features = measure(row.question, pages, rarity, policy)
-        labelled.append(Labelled(kind, row.paper or row.key, features, kind == "answerable"))
+    The written ones are for dev; of the off-topic ones each split has a half.
+    """
+    parts, questions = load_abstractqa(data / "abstractqa")
+    pool = {key: paper for part in parts.values() for key, paper in part.items()}
+    asked = list(questions[split])
+    if split == "dev":
+        papers, written = load_written(data, HELD_OUT)
+        pool |= papers
+        asked += [Question(f"h{q.key}", q.question, q.paper, q.kind, q.evidence) for q in written]
+    with lzma.open(data / "faithfulness/pubmedqa/ori_pqal.json.xz", "rt", encoding="utf-8") as file:
+        medical = [row["QUESTION"] for _, row in sorted(json.load(file).items())][:80]
+    everyday = OFF_TOPIC.read_text("utf-8").splitlines()
+    chosen = [*everyday, *medical][0 if split == "dev" else 1 :: 2]
+    asked += [Question(f"off{i}", text, "", "off topic", ()) for i, text in enumerate(chosen)]
+    return pool, asked
 
-    for row in rows:
-        if row.kind == "off topic":
-            add("off topic", row, row.papers)
-        elif row.kind == "unanswerable":
-            add("near miss", row, row.papers)
-        elif row.papers:
-            rest = [p for p in row.papers if p.paper_id != row.paper]
-            add("gold left out", row, rest)
-            if len(rest) == len(row.papers):
-                continue
-            add("answerable", row, row.papers)
-            if row.removed is not None:
-                shown = [
-                    replace(p, reading=row.removed) if p.paper_id == row.paper else p
-                    for p in row.papers
-                ]
-                add("evidence removed", row, shown, gone=True)
-    return labelled
+
+def open_search(
+    pool: Mapping[str, Abstract], embedder: Embedder, reader: Reader, cache: Path | None
+) -> Retriever:
+    """Return the program's own search over these abstracts, held in memory."""
+    papers = [Paper(p.key, p.title, " ".join(p.sentences)) for p in pool.values()]
+    return Retriever(
+        dense=MatrixIndex(papers, embedder, cache=cache),
+        lexical=LexicalIndex.build(papers),
+        vocabulary=QueryVocabulary.build(papers),
+        embedder=embedder,
+        fusion=Fusion.from_parameters(get_manifest("fusion").parameters),
+        reader=reader,
+        calibration=Calibration(0.0),
+        today=lambda: _TODAY,
+    )
+
+
+def gather(
+    search: Retriever, questions: Sequence[Question], report: Callable[[str], None]
+) -> list[Use]:
+    """Search for every question and keep what its answerability is estimated from."""
+    uses = []
+    for number, question in enumerate(questions):
+        result = search.search(question.text)
+        kind = "another paper first"
+        if not question.paper:
+            kind = "off topic"
+        elif not question.evidence:
+            kind = "near miss"
+        elif result.evidence and result.evidence[0].paper_id == question.paper:
+            kind = "answerable"
+        uses.append(Use(kind, question.paper or question.key, dict(result.signals)))
+        if number % 100 == 0:
+            report(f"{number + 1} of {len(questions)} questions searched")
+    return uses
 
 
 def fit_calibration(
-    labelled: Sequence[Labelled], *, names: Sequence[str] = FEATURES, ridge: float = 1e-2
+    uses: Sequence[Use], *, names: Sequence[str] = FEATURES, ridge: float = 1e-2
 ) -> Calibration:
     """Fit the logistic model by Newton's method (Bishop, PRML, 4.3.3), kinds weighted by share.
 
     Features are standardised for the ridge. One whose weight comes out negative is dropped and
     the rest fitted again, so that better evidence never lowers the probability.
     """
-    counts = Counter(use.kind for use in labelled)
-    share = np.array([SHARES[use.kind] / counts[use.kind] for use in labelled])
-    share *= len(labelled) / share.sum()
-    truth = np.array([use.stated for use in labelled], dtype=float)
+    counts = Counter(use.kind for use in uses)
+    share = np.array([SHARES[use.kind] / counts[use.kind] for use in uses])
+    share *= len(uses) / share.sum()
+    truth = np.array([use.stated for use in uses], dtype=float)
     left = list(names)
     while True:
-        table = np.array([[use.features[n] for n in left] for use in labelled])
+        table = np.array([[use.features[n] for n in left] for use in uses])
         spread = table.std(axis=0)
         spread[spread < 1e-9] = 1.0
         weights = _fit_logistic(table / spread, truth, share, ridge)
@@ -135,7 +150,7 @@ def fit_calibration(
             break
         left.pop(worst)
     fitted = {n: round(float(w), 4) for n, w in zip(left, weights[1:], strict=True)}
-    told = np.array([use.features.get(TOLD, 0.0) for use in labelled])
+    told = np.array([use.features.get(TOLD, 0.0) for use in uses])
     floor = float((share * told * truth).sum() / max((share * told).sum(), 1e-9))
     return Calibration(round(float(weights[0]), 4), fitted, told=round(floor, 4))
 
@@ -159,43 +174,43 @@ def _fit_logistic(
     return weights
 
 
-def find_threshold(chances: Sequence[float], labelled: Sequence[Labelled]) -> float:
+def find_threshold(chances: Sequence[float], uses: Sequence[Use]) -> float:
     """Return the probability above which ANSWERED of the answerable questions lie."""
-    answerable = [c for c, use in zip(chances, labelled, strict=True) if use.stated]
+    answerable = [c for c, use in zip(chances, uses, strict=True) if use.stated]
     return float(np.quantile(answerable, 1 - ANSWERED))
 
 
 def cross_validate(
-    labelled: Sequence[Labelled], *, names: Sequence[str] = FEATURES, ridge: float = 1e-2
+    uses: Sequence[Use], *, names: Sequence[str] = FEATURES, ridge: float = 1e-2
 ) -> list[float]:
     """Return each use's probability from a model that saw no question about the same paper."""
-    fold = [int(hashlib.sha1(use.group.encode()).hexdigest(), 16) % _FOLDS for use in labelled]
-    chances = [0.0] * len(labelled)
+    fold = [int(hashlib.sha1(use.group.encode()).hexdigest(), 16) % _FOLDS for use in uses]
+    chances = [0.0] * len(uses)
     for number in range(_FOLDS):
-        seen = [use for use, own in zip(labelled, fold, strict=True) if own != number]
+        seen = [use for use, own in zip(uses, fold, strict=True) if own != number]
         calibration = fit_calibration(seen, names=names, ridge=ridge)
         for place, own in enumerate(fold):
             if own == number:
-                chances[place] = estimate(labelled[place].features, calibration)
+                chances[place] = estimate(uses[place].features, calibration)
     return chances
 
 
-def compare(labelled: Sequence[Labelled], *, ridge: float = 1e-2, seed: int = 0) -> dict[str, Any]:
+def compare(uses: Sequence[Use], *, ridge: float = 1e-2, seed: int = 0) -> dict[str, Any]:
     """Compare all features with READ_FEATURES alone, both cross-validated, paired by paper.
 
     Returns, for each kind that must be refused, the share refused where ANSWERED of the
     answerable are answered, and the AUROC: with all, with readings alone, and the difference
     with its 95% bootstrap interval. Thresholds are found anew in every resample.
     """
-    every = np.array(cross_validate(labelled, ridge=ridge))
-    alone = np.array(cross_validate(labelled, names=READ_FEATURES, ridge=ridge))
-    kinds = np.array([use.kind for use in labelled])
+    every = np.array(cross_validate(uses, ridge=ridge))
+    alone = np.array(cross_validate(uses, names=READ_FEATURES, ridge=ridge))
+    kinds = np.array([use.kind for use in uses])
     places: dict[str, list[int]] = {}
-    for place, use in enumerate(labelled):
+    for place, use in enumerate(uses):
         places.setdefault(use.group, []).append(place)
     groups = [np.array(own) for own in places.values()]
     rng = np.random.default_rng(seed)
-    draws = [np.arange(len(labelled))]
+    draws = [np.arange(len(uses))]
     draws += [
         np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))])
         for _ in range(_RESAMPLES)
@@ -238,3 +253,78 @@ def _pair(values: NDArray[np.float64], n: int) -> dict[str, Any]:
         "gain high": round(float(high), 3),
         "n": n,
     }
+
+
+def summarise(uses: Sequence[Use], chances: Sequence[float], threshold: float) -> dict[str, Any]:
+    """Return what is refused at a threshold, by kind, and how well the probability is calibrated.
+
+    Calibration means something only for a stated mix: that of SHARES, by repeating.
+    """
+    figures: dict[str, Any] = {}
+    scored = [(use.kind, chance, use.stated) for use, chance in zip(uses, chances, strict=True)]
+    for kind in SHARES:
+        refused = [
+            (float(c < threshold), u.group)
+            for u, c in zip(uses, chances, strict=True)
+            if u.kind == kind
+        ]
+        found = estimate_mean([r for r, _ in refused], clusters=[group for _, group in refused])
+        figures[f"refused: {kind}"] = {
+            name: None if value is None else round(value, 3)
+            for name, value in (("value", found.value), ("low", found.low), ("high", found.high))
+        } | {"n": found.n}
+    counts = Counter(kind for kind, _, _ in scored)
+    mixed = [(s, t) for k, s, t in scored for _ in range(round(_REPEATS * SHARES[k] / counts[k]))]
+    said, stated = [s for s, _ in mixed], [t for _, t in mixed]
+    figures["calibration error"] = expected_calibration_error(said, stated)
+    figures["reliability"] = [
+        [round(b.confidence, 3), round(b.accuracy, 3), round(b.count / len(mixed), 3)]
+        for b in reliability_bins(said, stated)
+    ]
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fit on dev, or measure what is shipped on test; prints JSON."""
+    parser = argparse.ArgumentParser(prog="askpapers.training.answerability", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", choices=("dev", "test"), default="dev")
+    parser.add_argument("--uses", type=Path, help="JSON Lines of the features, made when missing")
+    parser.add_argument("--cache", type=Path, help="folder for vectors, to run again sooner")
+    chosen = parser.parse_args(arguments)
+
+    home = home_folder()
+    if chosen.uses is not None and chosen.uses.is_file():
+        lines = chosen.uses.read_text("utf-8").splitlines()
+        uses = [Use(**json.loads(line)) for line in lines]
+    else:
+        pool, questions = load_questions(chosen.data, chosen.split)
+        embedder, reader = open_embedder("embedder", home=home), open_reader(home=home)
+        search = open_search(pool, embedder, reader, chosen.cache)
+        uses = gather(search, questions, lambda text: print(text, file=sys.stderr))
+        if chosen.uses is not None:
+            rows = ({"kind": u.kind, "group": u.group, "features": u.features} for u in uses)
+            chosen.uses.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    shown: dict[str, Any] = {}
+    if chosen.split == "dev":
+        calibration = fit_calibration(uses)
+        chances = [estimate(use.features, calibration) for use in uses]
+        shown["parameters"] = {
+            "abstain_below": round(find_threshold(chances, uses), 4),
+            "told": calibration.told,
+            "answerability": {"intercept": calibration.intercept, **calibration.weights},
+        }
+        chances = cross_validate(uses)
+        threshold = find_threshold(chances, uses)
+        shown["compared"] = compare(uses)
+    else:
+        parameters = get_manifest("reader").parameters
+        calibration = Calibration.from_parameters(parameters)
+        chances = [estimate(use.features, calibration) for use in uses]
+        threshold = float(parameters["abstain_below"])
+    shown["figures"] = summarise(uses, chances, threshold)
+    print(json.dumps(shown, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,51 +1,52 @@
-"""Measures the reader and fits its answerability: `python -m askpapers.training.reader_measure`.
+"""Measures the reader by itself: `python -m askpapers.training.reader_measure`.
 
-Readings are made once and kept as JSON; figures and the fit come from them. The fit uses the
-development split alone; the test split is for reporting once.
+Readings are made once and kept as JSON; figures come from them. The test split is for reporting
+once.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import lzma
 import random
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from askpapers.answerability import Calibration, estimate
-from askpapers.domain import Paper
 from askpapers.encoders.mean_bert import MeanBert
 from askpapers.encoders.reader import Reader, Reading, TorchReader
 from askpapers.evidence import Policy, ReadPaper, choose_evidence, log_odds
-from askpapers.lexical import LexicalIndex
-from askpapers.metrics.calibration import expected_calibration_error, reliability_bins
 from askpapers.metrics.classification import auroc
 from askpapers.metrics.statistics import Estimate, estimate_mean, estimate_statistic
-from askpapers.training.answerability import (
-    SHARES,
-    Labelled,
-    Row,
-    compare,
-    cross_validate,
-    find_threshold,
-    fit_calibration,
-    label_rows,
-)
-from askpapers.training.off_topic import OFF_TOPIC
 from askpapers.training.reader import MAX_TOKENS_NEAR, find_neighbours, installed_base
 from askpapers.training.reader_data import Question, load_abstractqa, load_scifact
 from askpapers.training.written import Abstract
 
 SHOWN = 8
 """Papers read for a question: as many as an answer is chosen from."""
-_REPEATS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question with its readings.
+
+    `kind` is abstractqa's or "claim". `own` is the reading of its own abstract, `removed` that of
+    its own abstract without the evidence. `papers` are the nearest by a plain search.
+    """
+
+    key: str
+    question: str
+    kind: str
+    paper: str
+    evidence: tuple[int, ...]
+    own: Reading
+    removed: Reading | None
+    papers: tuple[ReadPaper, ...]
 
 
 def gather(
@@ -56,7 +57,7 @@ def gather(
     report: Callable[[str], None],
     answerable: int | None = None,
 ) -> list[Row]:
-    """Read every question of the split, the off-topic ones and the held-out claims.
+    """Read every question of the split, and the held-out claims.
 
     With `answerable`, only so many of the answerable questions, drawn by a fixed seed.
     """
@@ -66,7 +67,7 @@ def gather(
     if answerable is not None:
         stated = random.Random(answerable).sample(stated, answerable)
     others = [question for question in questions[split] if not question.evidence]
-    asked = [*stated, *others, *load_off_topic(data, split)]
+    asked = [*stated, *others]
     near = find_neighbours(
         MeanBert(base, max_tokens=MAX_TOKENS_NEAR),
         list(pool.values()),
@@ -79,9 +80,7 @@ def gather(
     )
     rows: list[Row] = []
     for number, question in enumerate(asked):
-        own = removed = None
-        if question.paper:
-            own, removed = _read_own(reader, question, pool[question.paper])
+        own, removed = _read_own(reader, question, pool[question.paper])
         shown = near[question.key][:SHOWN]
         readings = reader.read(question.text, [(pool[k].title, pool[k].sentences) for k in shown])
         read = tuple(ReadPaper(key, reading) for key, reading in zip(shown, readings, strict=True))
@@ -102,14 +101,6 @@ def load_pool(data: Path) -> dict[str, Abstract]:
     return {p.key: p for part in papers.values() for p in part.values()}
 
 
-def load_off_topic(data: Path, split: str) -> list[Question]:
-    """Return everyday questions and PubMedQA's, one half for dev, the other for test."""
-    with lzma.open(data / "faithfulness/pubmedqa/ori_pqal.json.xz", "rt", encoding="utf-8") as file:
-        medical = [row["QUESTION"] for _, row in sorted(json.load(file).items())][:80]
-    chosen = [*OFF_TOPIC, *medical][0 if split == "dev" else 1 :: 2]
-    return [Question(f"off{i}", text, "", "off topic", ()) for i, text in enumerate(chosen)]
-
-
 def _read_own(
     reader: Reader, question: Question, paper: Abstract
 ) -> tuple[Reading, Reading | None]:
@@ -123,31 +114,25 @@ def _read_own(
     return readings[0], readings[1] if len(readings) > 1 else None
 
 
-def summarise(
-    rows: Sequence[Row],
-    labelled: Sequence[Labelled],
-    chances: Sequence[float],
-    threshold: float,
-    policy: Policy,
-) -> dict[str, Any]:
-    """Return every published figure with its interval; `chances` are those of `labelled`."""
+def summarise(rows: Sequence[Row], policy: Policy) -> dict[str, Any]:
+    """Return every published figure with its interval."""
     figures: dict[str, Any] = {}
-    judged = [r for r in rows if r.evidence and r.own and r.kind != "claim"]
+    judged = [r for r in rows if r.evidence and r.kind != "claim"]
     picks = {"all": judged} | {
         k: [r for r in judged if r.kind == k] for k in {r.kind for r in judged}
     }
     picks["claim"] = [r for r in rows if r.kind == "claim" and r.evidence]
     for name, group in picks.items():
         figures[f"own abstract, evidence first: {name}"] = _mean(
-            [float(np.argmax(r.own.sentences)) in r.evidence for r in group if r.own],
+            [float(np.argmax(r.own.sentences)) in r.evidence for r in group],
             [r.paper for r in group],
         )
     figures["own abstract, answerable against near miss: auroc"] = _auroc(
-        [(True, r.own.answerable, r.paper) for r in judged if r.own]
-        + [(False, r.own.answerable, r.paper) for r in rows if r.kind == "unanswerable" and r.own]
+        [(True, r.own.answerable, r.paper) for r in judged]
+        + [(False, r.own.answerable, r.paper) for r in rows if r.kind == "unanswerable"]
     )
     figures["own abstract, answerable against evidence removed: auroc"] = _auroc(
-        [(True, r.own.answerable, r.paper) for r in judged if r.own and r.removed]
+        [(True, r.own.answerable, r.paper) for r in judged if r.removed]
         + [(False, r.removed.answerable, r.paper) for r in judged if r.removed]
     )
     found = [r for r in judged if any(p.paper_id == r.paper for p in r.papers)]
@@ -165,23 +150,6 @@ def summarise(
             chosen = choose_evidence(row.papers, policy)[:depth]
             hits.append(any(c.paper_id == row.paper and c.sentence in row.evidence for c in chosen))
         figures[f"pool, evidence in the first {depth}"] = _mean(hits, [r.paper for r in judged])
-    scored = [(u.kind, c, u.stated) for u, c in zip(labelled, chances, strict=True)]
-    for kind in SHARES:
-        if kind != "answerable":
-            figures[f"pool, answerable against {kind}: auroc"] = _auroc(
-                [(t, s, str(i)) for i, (k, s, t) in enumerate(scored) if k in ("answerable", kind)]
-            )
-        refused = [s < threshold for k, s, _ in scored if k == kind]
-        figures[f"pool, refused: {kind}"] = _mean(refused, [str(i) for i in range(len(refused))])
-    # The mix of the fit, by repeating: calibration means something only for a stated mix.
-    counts = Counter(kind for kind, _, _ in scored)
-    mixed = [(s, t) for k, s, t in scored for _ in range(round(_REPEATS * SHARES[k] / counts[k]))]
-    chances, stated = [s for s, _ in mixed], [t for _, t in mixed]
-    figures["calibration error"] = expected_calibration_error(chances, stated)
-    figures["reliability"] = [
-        [round(b.confidence, 3), round(b.accuracy, 3), round(b.count / len(mixed), 3)]
-        for b in reliability_bins(chances, stated)
-    ]
     return figures
 
 
@@ -225,23 +193,21 @@ def save_rows(rows: Sequence[Row], path: Path) -> None:
 def load_rows(path: Path) -> list[Row]:
     """Read what `save_rows` wrote."""
 
-    def whole(saved: list[Any] | None) -> Reading | None:
-        if saved is None:
-            return None
+    def whole(saved: list[Any]) -> Reading:
         relevance, answerable = (1 / (1 + np.exp(-v)) for v in saved[:2])
         return Reading(float(relevance), float(answerable), tuple(saved[2]))
 
     rows = []
     for line in path.read_text("utf-8").splitlines():
         key, text, kind, paper, evidence, own, removed, papers = json.loads(line)
-        read = tuple(ReadPaper(k, r) for k, r in ((k, whole(s)) for k, s in papers) if r)
+        read = tuple(ReadPaper(k, whole(s)) for k, s in papers)
         asked = (key, text, kind, paper, tuple(evidence))
-        rows.append(Row(*asked, whole(own), whole(removed), read))
+        rows.append(Row(*asked, whole(own), whole(removed) if removed else None, read))
     return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure one split; on dev also fit. Prints JSON."""
+    """Measure one split. Prints JSON."""
     parser = argparse.ArgumentParser(prog="askpapers.training.reader_measure", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="the reader's .safetensors")
@@ -249,9 +215,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--readings", type=Path, required=True, help="JSON Lines, made when missing"
     )
     parser.add_argument("--split", choices=("dev", "test"), default="dev")
-    parser.add_argument(
-        "--parameters", type=Path, help="JSON of the fit: read on test, else written"
-    )
     parser.add_argument(
         "--answerable", type=int, help="answerable questions read, drawn at random; default: all"
     )
@@ -274,34 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         save_rows(made, chosen.readings)
     rows = load_rows(chosen.readings)
-    pool = load_pool(chosen.data)
-    lexical = LexicalIndex.build(
-        Paper(p.key, p.title, " ".join(p.sentences)) for p in pool.values()
-    )
-    compared: dict[str, Any] = {}
-    if chosen.split == "dev":
-        labelled = label_rows(rows, pool, lexical.rarities, Policy())
-        calibration = fit_calibration(labelled)
-        chances = [estimate(use.features, calibration) for use in labelled]
-        parameters: dict[str, Any] = {
-            "abstain_below": round(find_threshold(chances, labelled), 4),
-            "told": calibration.told,
-            "answerability": {"intercept": calibration.intercept, **calibration.weights},
-        }
-        if chosen.parameters:
-            chosen.parameters.write_text(json.dumps(parameters, indent=2) + "\n", "utf-8")
-        chances = cross_validate(labelled)
-        threshold = find_threshold(chances, labelled)
-        compared = compare(labelled)
-    else:
-        parameters = json.loads(chosen.parameters.read_text("utf-8"))
-        calibration = Calibration.from_parameters(parameters)
-        labelled = label_rows(rows, pool, lexical.rarities, Policy())
-        chances = [estimate(use.features, calibration) for use in labelled]
-        threshold = parameters["abstain_below"]
-    figures = summarise(rows, labelled, chances, threshold, Policy())
-    shown = {"parameters": parameters, "figures": figures, "compared": compared}
-    print(json.dumps(shown, indent=1))
+    print(json.dumps(summarise(rows, Policy()), indent=1))
 
 
 if __name__ == "__main__":
