@@ -400,13 +400,13 @@ LONG = made_paper(
     "p4",
     "Sieve: Reading Less",
     "Moreover, our method takes four million rows of text (in pages), enabling small models to "
-    "learn. We show that it costs 9 dollars. It is named after a kitchen tool.",
+    "learn. We show that training costs 9 dollars. It is named after a kitchen tool.",
 )
 ROWS, COST, TOOL = (
     evidence_of(LONG, quote, score)
     for quote, score in (
         (LONG.abstract[: LONG.abstract.index("We show") - 1], 3.0),
-        ("We show that it costs 9 dollars.", 2.0),
+        ("We show that training costs 9 dollars.", 2.0),
         ("It is named after a kitchen tool.", -1.0),
     )
 )
@@ -420,8 +420,8 @@ def choosing(*texts, **options):
 
 
 def test_a_small_model_chooses_what_to_leave_out_of_the_evidence():
-    out, generator = choosing(f"{SHORT} [1].", "It costs 9 dollars [1].")
-    assert out.text == f"{SHORT} [1]. It costs 9 dollars [1]."
+    out, generator = choosing(f"{SHORT} [1].", "Training costs 9 dollars [1].")
+    assert out.text == f"{SHORT} [1]. Training costs 9 dollars [1]."
     assert [s.origin for s in out.sentences] == ["written", "written"]
     assert [s.evidence[0].evidence.quote for s in out.sentences] == [ROWS.quote, COST.quote]
     first, second = generator.offers
@@ -431,7 +431,9 @@ def test_a_small_model_chooses_what_to_leave_out_of_the_evidence():
 
 
 def test_what_the_judge_does_not_find_in_its_source_gives_way_to_it():
-    named = "The authors show that it costs 9 dollars [1]."  # "the authors" are no words of it
+    named = (
+        "The authors show that training costs 9 dollars [1]."  # "the authors" are no words of it
+    )
     out, _ = choosing(f"{SHORT} [1].", named)
     assert [s.origin for s in out.sentences] == ["written", "quoted"]
     assert out.sentences[1].text == COST.quote
@@ -441,7 +443,7 @@ def test_what_the_judge_does_not_find_in_its_source_gives_way_to_it():
 def test_of_several_papers_each_is_named_before_it_speaks():
     found = made_result([LONG, OTHER], [COST, DAYS])
     first, second = (
-        "“Sieve: Reading Less”: It costs 9 dollars [1].",
+        "“Sieve: Reading Less”: Training costs 9 dollars [1].",
         "“Another Paper”: Training needs 9 days [2].",
     )
     pen = writer(first, second, compressed=True)

@@ -24,12 +24,18 @@ _POINTS_BACK = re.compile(
     r"(?:(?:and|but|so|yet|thus|hence) )?"
     r"(?:(?:it|its|they|their|there(?=,)|the (?:former|latter)|(?:in )?both(?=,)"
     r"|both of (?:them|these)|(?:the \w+ of )?which)\b"
-    r"|(?:at|for|in|like|to|under|unlike|with) that\b(?! (?:of|in|for|which|the|we)\b)"
+    r"|(?:at|for|in|like|to|under|unlike|with|(?:based )?on) that\b"
+    r"(?! (?:of|in|for|which|the|we)\b)"
     rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b){_PAPER}"
+    r"|the (?:first|second|third|last|other) ones?\b"
     # An "it" or "its" with nothing before it that it could stand for.
     r"|(?:by|through|via|in addition to|besides|rather than) \w+ing\b[^,]+, (?:it|they)\b"
-    r"|(?:\w+ ){0,2}(?:results|experiments|simulations|evaluations?|analys[ei]s|studies)"
-    r" (?:\w+ly )?\w+ (?:that )?(?:it|its|they|their)\b)",
+    r"|(?:(?:just|only|even) )?(?:with|using|in|on|at|after|under|without|via) [^,]+, "
+    r"(?P<then>it|they)\b"
+    r"|(?:to|by|for|in|with|from|on|after|before|when|while) (?:\w+ )?(?:it|its|them|their)\b"
+    r"|(?:\w+ ){0,2}(?:results|experiments|simulations|evaluations?|analys[ei]s|studies|we)"
+    r" (?:(?:\w+ly|also|then|further) )?\w+ (?:(?:that|how|why|whether) )?"
+    r"(?P<it>it|its|they|them|their)\b)",
     re.IGNORECASE,
 )
 _ENDS = re.compile(r"(?:to (?:this|that) end|to do (?:so|this)|with this in mind)\b", re.IGNORECASE)
@@ -65,15 +71,23 @@ _BROUGHT = re.compile(
     re.IGNORECASE,
 )
 """What a sentence brings in itself, one of these words behind it may stand for."""
-_PAIR = re.compile(
-    r"\bboth (?:\w+ )?(?:approaches|methods|tasks|tools|cases|settings|models|algorithms|systems"
-    r"|problems|data ?sets|metrics|strategies|variants|types|kinds|aspects|components|forms"
-    r"|directions|objectives|issues|factors|effects|stages|domains)\b(?! (?:and|of)\b)",
+_MATTERS = (
+    r"(?:approaches|methods|techniques|tasks|tools|cases|settings|scenarios|models|networks|nets"
+    r"|algorithms|systems|problems|challenges|issues|questions|limitations|data ?sets|metrics"
+    r"|measures|losses|objectives|strategies|variants|types|kinds|aspects|components|modules"
+    r"|stages|steps|forms|directions|factors|effects|domains|properties|processes|observations"
+    r"|phenomena|findings|biases|assumptions|conditions|mechanisms|terms|groups)"
+)
+_COUNTED = re.compile(
+    rf"\b(?:both|(?:the|its|their) (?:two|three|four)) (?:[\w-]+ ){{0,2}}?{_MATTERS}\b"
+    r"(?! (?:of|in|for|that|and|or)\b)",
     re.IGNORECASE,
 )
 _TROUBLE = re.compile(
-    r"\bthe (?:above|aforementioned|foregoing)\b|\bthe (?:two|three) (?:observations|phenomena"
-    r"|approaches|methods|tasks|problems|settings|cases|factors)\b(?! (?:of|in|for|that)\b)"
+    r"\bthe (?:above|aforementioned|foregoing)\b"
+    r"|\bthe (?:second|third|latter|former) (?:problem|issue|challenge|question|limitation|task"
+    r"|case|setting)\b(?! (?:of|in|is|that)\b)"
+    r"|\bin (?:each|either|all) (?:scenarios?|cases?|settings?)\b(?! (?:of|in|where|that|with)\b)"
     r"|\b(?:address|solv|tackl|overc|mitigat|alleviat|clos|fill|remed)\w* the (?:challenges"
     r"|problems?|issues?|limitations?|drawbacks?|shortcomings|difficulties|gap)\b"
     r"(?! (?:of|in|with|for|that|posed|caused|when|where|from|to|between)\b)",
@@ -95,9 +109,11 @@ def points_back(sentence: str) -> bool:
     if is_fixed(text) and _ENDS.match(text):
         return True
     text = drop_opener(text)
-    if _POINTS_BACK.match(text) is not None and _EMPTY_IT.match(text) is None:
+    opens = _POINTS_BACK.match(text)
+    # An "it" that is to come ("We show that it is possible to ...") stands for nothing.
+    if opens and not _EMPTY_IT.match(text, max(0, opens.start("it"), opens.start("then"))):
         return True
-    if _PAIR.search(text) or _TROUBLE.search(text) or _ALIKE.search(text):
+    if _COUNTED.search(text) or _TROUBLE.search(text) or _ALIKE.search(text):
         return True
     return any(_is_unknown(text[: m.start()], m["thing"]) for m in _LATER.finditer(text))
 
