@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askpapers.answering import (
-    MAX_QUESTION_CHARS,
     Answerer,
     Finished,
     Found,
     Settled,
-    check_question,
 )
 from askpapers.conversation import Conversation
 from askpapers.domain import ABSTENTION, Dropped
@@ -20,6 +18,7 @@ from askpapers.encoders.reader import Reading
 from askpapers.errors import UsageError
 from askpapers.generation import Sampling
 from askpapers.prompts import load_prompt
+from askpapers.questions import MAX_QUESTION_CHARS, check_question
 from askpapers.writing import Writer
 from fakes import (
     ScriptedGenerator,

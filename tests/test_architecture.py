@@ -25,6 +25,7 @@ LAYERS = [
     ],
     [
         "passages",
+        "questions",
         "queries",
         "evidence",
         "answerability",

@@ -8,7 +8,6 @@ quotations alone are the answer.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,9 +30,9 @@ from askpapers.domain import (
     Usage,
 )
 from askpapers.encoders.reader import Reader
-from askpapers.errors import UsageError
 from askpapers.forerunners import find_forerunners
 from askpapers.injections import take_out
+from askpapers.questions import check_question, is_small_talk
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
     Brief,
@@ -44,22 +43,10 @@ from askpapers.writing import (
     write_drafts,
 )
 
-MAX_QUESTION_CHARS = 4000
 _LONG_WAY = 2
 _SURVEY_SHARE = 0.5
 """Of the operating point, for a question about several papers: none of them states it all."""
 _NEAREST = 3
-_SMALL_TALK = re.compile(
-    r"\W*(?:(?:hello|hi|hey|greetings|good (?:morning|afternoon|evening|day))\b"
-    r"(?: (?:there|all))?\W*)?"
-    r"(?:(?:how (?:are you|do you do|is it going)|how's it going|what's up|nice to meet you"
-    r"|who are you|thank(?:s| you)(?: (?:very|so) much| a lot)?|(?:good)?bye|see you)\b"
-    r"(?: (?:doing|today|now|then|there))*\W*)?",
-    re.IGNORECASE,
-)
-_HAS_WORD = re.compile(r"\w")
-# Characters that change how text is shown without being seen: zero-width and bidirectional marks.
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Searcher(Protocol):
@@ -110,24 +97,6 @@ def finish(events: Iterable[Event]) -> Answer:
         if isinstance(event, Finished):
             return event.answer
     raise AssertionError("a stream ends with Finished")
-
-
-def check_question(question: str) -> str:
-    """Return the question without invisible characters and outer white space.
-
-    Raises:
-        UsageError: nothing is asked, or too much.
-    """
-    cleaned = _INVISIBLE.sub("", question.encode("utf-8", "replace").decode("utf-8")).strip()
-    hint = 'askpapers ask "What is …?"'
-    if not _HAS_WORD.search(cleaned):
-        raise UsageError("The question has no words in it.", hint=hint)
-    if len(cleaned) > MAX_QUESTION_CHARS:
-        raise UsageError(
-            f"The question has {len(cleaned)} characters; at most {MAX_QUESTION_CHARS} are read.",
-            hint="ask a shorter question",
-        )
-    return cleaned
 
 
 @dataclass(slots=True)
@@ -229,7 +198,7 @@ class Answerer:
         talk = conversation if conversation is not None else Conversation()
         plain = take_out(check_question(search_query) if search_query else asked)
         # Where nothing is asked, the nearest papers are still found, and nothing is answered.
-        asks = bool(plain.text) and not _SMALL_TALK.fullmatch(plain.text)
+        asks = bool(plain.text) and not is_small_talk(plain.text)
         query = plain.text or asked
         if not search_query:
             query = talk.rewrite(query)

@@ -295,7 +295,7 @@ class App:
         self, question: str, *, filters: Filters | None = None, limit: int | None = None
     ) -> SearchResult:
         """Find papers and the sentences in them that answer a question."""
-        from askpapers.answering import check_question
+        from askpapers.questions import check_question
 
         return self.retriever().search(check_question(question), limit=limit, filters=filters)
 

@@ -22,11 +22,11 @@ from askpapers.answering import (
     Found,
     Searcher,
     Settled,
-    check_question,
 )
 from askpapers.conversation import Conversation
 from askpapers.domain import Sentence, Source
 from askpapers.errors import AskPapersError, Busy, WorkFailed
+from askpapers.questions import check_question
 from askpapers.ui.memory import give_back_memory
 from askpapers.ui.readiness import Readiness
 from askpapers.ui.talks import Ask, Talk, Turn
