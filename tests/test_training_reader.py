@@ -26,6 +26,7 @@ from askpapers.training.reader_data import (
     TermNeighbours,
     crop,
     is_held_out_claim,
+    load_off_topic,
     load_scifact,
     load_wider,
     name_item,
@@ -102,6 +103,18 @@ def test_a_cropped_sheet_keeps_its_evidence(seed: int) -> None:
 def test_a_sheet_whose_answer_is_not_located_is_never_cropped() -> None:
     sheet = Sheet("T", tuple("abcdefghijkl"), True, True, None)
     assert crop(sheet, random.Random(1), 1.0) == sheet
+
+
+def test_an_off_topic_item_holds_nothing_but_neighbours() -> None:
+    question = Question("o", "How do I bake bread?", "", "off topic", ())
+    item = question_item(
+        question, {"f": FOLDS}, ["f"], random.Random(0),
+        negatives=2, share_removed=1.0, share_cropped=0.0,
+    )  # fmt: skip
+    assert item.sheets == (Sheet(FOLDS.title, FOLDS.sentences, False, False, ()),)
+    asked = load_off_topic()
+    assert len(asked) > 900
+    assert all(not q.paper and not q.evidence for q in asked)
 
 
 def test_an_item_holds_own_paper_removed_evidence_and_neighbours() -> None:

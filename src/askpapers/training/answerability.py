@@ -43,8 +43,8 @@ from askpapers.training.written import Abstract, load_written
 
 HELD_OUT = Path(__file__).with_name("held_out.jsonl")
 """Written questions that nothing else learns from."""
-OFF_TOPIC = Path(__file__).with_name("off_topic.txt")
-"""Questions that no pile of machine learning abstracts answers, one a line."""
+HELD_OUT_OFF_TOPIC = Path(__file__).with_name("off_topic_held_out.txt")
+"""Questions that no pile of machine learning abstracts answers, one a line; nor learnt from."""
 SHARES = {"answerable": 0.5, "near miss": 0.2, "off topic": 0.15, "another paper first": 0.15}
 """Weight of each kind of question in the fit; no real mix is known."""
 ANSWERED = 0.93
@@ -83,7 +83,7 @@ def load_questions(data: Path, split: str) -> tuple[dict[str, Abstract], list[Qu
         asked += [Question(f"h{q.key}", q.question, q.paper, q.kind, q.evidence) for q in written]
     with lzma.open(data / "faithfulness/pubmedqa/ori_pqal.json.xz", "rt", encoding="utf-8") as file:
         medical = [row["QUESTION"] for _, row in sorted(json.load(file).items())][:80]
-    everyday = OFF_TOPIC.read_text("utf-8").splitlines()
+    everyday = HELD_OUT_OFF_TOPIC.read_text("utf-8").splitlines()
     chosen = [*everyday, *medical][0 if split == "dev" else 1 :: 2]
     asked += [Question(f"off{i}", text, "", "off topic", ()) for i, text in enumerate(chosen)]
     return pool, asked

@@ -26,6 +26,7 @@ from askpapers.training.reader_data import (
     Question,
     TermNeighbours,
     load_abstractqa,
+    load_off_topic,
     load_scifact,
     load_wider,
     load_written_questions,
@@ -48,12 +49,14 @@ MAX_TOKENS_NEAR = 176
 class Recipe:
     """Every choice of a run. Sizes are items (questions), rates are AdamW's.
 
-    Of the written questions those from place `written_from` on are learnt.
+    Of the written questions those from place `written_from` on are learnt, and `replay` (0..1) of
+    those before, drawn by seed.
     """
 
     seed: int = 20
     wider: int = 5000
     written_from: int = 0
+    replay: float = 0.0
     rule_items: int = 1000
     title_items: int = 200
     cycles: tuple[float, ...] = (1.0, 0.6)
@@ -119,7 +122,9 @@ def plan(
     """
     papers, questions = load_abstractqa(data / "abstractqa")
     more_papers, more = load_written_questions(data)
-    asked = [*questions["train"], *more[recipe.written_from :]]
+    before = more[: recipe.written_from]
+    again = random.Random(recipe.seed).sample(before, round(recipe.replay * len(before)))
+    asked = [*questions["train"], *more[recipe.written_from :], *again, *load_off_topic()]
     known = [p.title for split in papers.values() for p in split.values()]
     wider = load_wider(
         data / "ml_abstracts.jsonl.xz", recipe.wider, skip_titles=known, seed=recipe.seed
@@ -355,6 +360,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--written-from", type=int, default=defaults.written_from, help="first written question"
     )
+    parser.add_argument(
+        "--replay", type=float, default=defaults.replay, help="share of those before it"
+    )
     parser.add_argument("--start", type=Path, help="a reader's weights to go on from")
     parser.add_argument("--negatives", type=int, default=defaults.negatives)
     parser.add_argument("--rate", type=float, default=defaults.encoder_rate, help="encoder's")
@@ -370,6 +378,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = Recipe(
         seed=chosen.seed,
         written_from=chosen.written_from,
+        replay=chosen.replay,
         cycles=tuple(chosen.cycles or defaults.cycles),
         negatives=chosen.negatives,
         encoder_rate=chosen.rate,

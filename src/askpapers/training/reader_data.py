@@ -20,6 +20,8 @@ from pathlib import Path
 from askpapers.training.aspects import ask_by_rule
 from askpapers.training.written import Abstract, load_written
 
+OFF_TOPIC = Path(__file__).with_name("off_topic.txt")
+"""Questions that no pile of machine learning abstracts answers, one a line."""
 _BREAK = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[])")
 _NAME = re.compile(r"(?<![\w$\\{-])(?=\w*[A-Z][\w-]*[A-Z0-9])[A-Za-z][A-Za-z0-9-]{2,20}(?![\w$}])")
 _NAME_QUESTIONS = (
@@ -31,7 +33,10 @@ _TERM = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one abstract; no evidence means that the abstract doesn't answer it."""
+    """A question about one abstract; no evidence means that the abstract doesn't answer it.
+
+    One that is off topic is about none: its `paper` is empty.
+    """
 
     key: str
     text: str
@@ -84,6 +89,12 @@ def load_written_questions(data: Path) -> tuple[dict[str, Abstract], list[Questi
         papers,
         [Question(q.key, q.question, q.paper, q.kind, q.evidence) for q in questions],
     )
+
+
+def load_off_topic() -> list[Question]:
+    """Return questions that no paper is about."""
+    lines = OFF_TOPIC.read_text("utf-8").splitlines()
+    return [Question(f"o{i}", text, "", "off topic", ()) for i, text in enumerate(lines)]
 
 
 def load_wider(path: Path, count: int, *, skip_titles: Iterable[str], seed: int) -> list[Abstract]:
@@ -189,15 +200,17 @@ def question_item(
     """Return a question with its paper, some neighbours, and at times its paper without evidence.
 
     Without its evidence sentences the paper is still relevant and no longer answers: the
-    hardest of near misses.
+    hardest of near misses. A question that is off topic has neighbours only.
     """
-    paper = papers[question.paper]
-    answerable = bool(question.evidence)
-    sheets = [Sheet(paper.title, paper.sentences, True, answerable, question.evidence)]
-    gone = set(question.evidence)
-    if answerable and len(paper.sentences) - len(gone) >= 2 and rng.random() < share_removed:
-        kept = tuple(s for i, s in enumerate(paper.sentences) if i not in gone)
-        sheets.append(Sheet(paper.title, kept, None, False, ()))
+    sheets: list[Sheet] = []
+    if question.paper:
+        paper = papers[question.paper]
+        answerable = bool(question.evidence)
+        sheets.append(Sheet(paper.title, paper.sentences, True, answerable, question.evidence))
+        gone = set(question.evidence)
+        if answerable and len(paper.sentences) - len(gone) >= 2 and rng.random() < share_removed:
+            kept = tuple(s for i, s in enumerate(paper.sentences) if i not in gone)
+            sheets.append(Sheet(paper.title, kept, None, False, ()))
     # the nearest neighbours are drawn more often than the far ones
     pool = list(neighbours)
     for _ in range(min(negatives, len(pool))):
