@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from askpapers.answerability import (
     FEATURES,
+    NEAR,
     READ_FEATURES,
-    TOLD,
     WORD_FEATURES,
     Calibration,
     Page,
@@ -34,7 +34,7 @@ PLOVER = (
 )
 
 
-NEAR = (0.5, 0.6)
+COSINES = (0.3, 0.6)
 
 
 def rarity(text: str) -> dict[str, float]:
@@ -49,16 +49,26 @@ def paper(name: str, relevance: float, sentences: list[float], answerable: float
 def features_of(question: str, *, shown: int = 1) -> dict[str, float]:
     """The features where sentence `shown` of the one paper is the best evidence by far."""
     marks = [0.9 if i == shown else 0.0001 for i in range(3)]
-    return measure(question, [Page(paper("p", 0.9, marks, 0.5), *PLOVER)], rarity, nearest=NEAR)
+    return measure(question, [Page(paper("p", 0.9, marks, 0.5), *PLOVER, *COSINES)], rarity)
 
 
 def test_every_feature_is_measured() -> None:
-    assert set(features_of("How many heads has Plover?")) == {*FEATURES, TOLD}
-    nothing = measure("How many?", [], rarity, nearest=(0.1, 0.2))
-    assert set(nothing) == {*FEATURES, TOLD}
-    assert (nothing["near_passage"], nothing["near_sentence"]) == (0.1, 0.2)
-    assert all(nothing[name] < 0 for name in (*READ_FEATURES, *WORD_FEATURES))
-    assert estimate(nothing, Calibration(0.0, {"best_answerable": 1.0}, told=0.9)) < 1e-4
+    assert set(features_of("How many heads has Plover?")) == set(FEATURES)
+    nothing = measure("How many?", [], rarity)
+    assert set(nothing) == set(FEATURES)
+    assert all(nothing[name] < 0 for name in FEATURES)
+    assert estimate(nothing, Calibration(0.0, {"best_answerable": 1.0})) < 1e-4
+
+
+def test_how_near_the_search_came_counts_up_to_a_point() -> None:
+    blank = ReadPaper("p", Reading(0.9, 0.9, (0.9,)))
+    other = ReadPaper("o", Reading(0.1, 0.1, (0.1,)))
+    pages = [Page(blank, "T", ("S.",), 0.2, 0.1), Page(other, "U", ("V.",), 0.9, 0.3)]
+    features = measure("What is it?", pages, rarity)
+    assert (features["near_passage"], features["near_sentence"]) == (0.2, 0.3)
+    nearer = [Page(blank, "T", ("S.",), 0.6, 0.1), Page(other, "U", ("V.",), 0.9, 0.7)]
+    features = measure("What is it?", nearer, rarity)
+    assert (features["near_passage"], features["near_sentence"]) == (NEAR, NEAR)
 
 
 @pytest.mark.parametrize(
@@ -73,23 +83,15 @@ def test_every_feature_is_measured() -> None:
 )
 def test_a_question_that_is_the_title_asks_for_the_paper(question: str, is_title: float) -> None:
     blank = Reading(0.01, 0.01, (0.01, 0.01, 0.01))
-    features = measure(question, [Page(ReadPaper("p", blank), *PLOVER)], rarity, nearest=NEAR)
-    assert features[TOLD] == is_title
+    features = measure(question, [Page(ReadPaper("p", blank), *PLOVER, *COSINES)], rarity)
+    assert features["told"] == is_title
 
 
-def test_a_question_that_a_sentence_holds_whole_has_a_floor() -> None:
+def test_a_question_that_a_sentence_holds_whole_is_likelier_answered() -> None:
     blank = Reading(0.001, 0.001, (0.001, 0.001, 0.001))
-    calibration = Calibration(0.0, {"best_answerable": 1.0}, told=0.9)
-    for told, floor in ((frozenset({1}), 0.9), (frozenset(), 0.0)):
-        features = measure(
-            "Plover heads", [Page(ReadPaper("p", blank, told=told), *PLOVER)], rarity, nearest=NEAR
-        )
-        assert features[TOLD] == float(bool(told))
-        assert estimate(features, calibration) == pytest.approx(floor, abs=0.01)
-    strong = {**features, TOLD: 1.0, "best_answerable": 8.0}
-    assert estimate(strong, calibration) > 0.99
-    read = {"answerability": {"intercept": 0.0}, "told": 0.9}
-    assert Calibration.from_parameters(read).told == 0.9
+    for told in (frozenset({1}), frozenset[int]()):
+        page = Page(ReadPaper("p", blank, told=told), *PLOVER, *COSINES)
+        assert measure("Plover heads", [page], rarity)["told"] == float(bool(told))
 
 
 @pytest.mark.parametrize(
@@ -169,9 +171,9 @@ def test_a_rare_word_that_no_paper_holds_speaks_against_an_answer() -> None:
 
 
 def test_names_are_looked_for_in_the_lead_and_in_all_that_is_shown() -> None:
-    other = Page(paper("o", 0.8, [0.8], 0.5), "Other", ("ImageNet is large.",))
-    lead = Page(paper("p", 0.9, [0.1, 0.9, 0.1], 0.5), *PLOVER)
-    features = measure("Does Plover read ImageNet with BERT?", [lead, other], rarity, nearest=NEAR)
+    other = Page(paper("o", 0.8, [0.8], 0.5), "Other", ("ImageNet is large.",), *COSINES)
+    lead = Page(paper("p", 0.9, [0.1, 0.9, 0.1], 0.5), *PLOVER, *COSINES)
+    features = measure("Does Plover read ImageNet with BERT?", [lead, other], rarity)
     assert features["unheld"] == -2.0
     assert features["unmentioned"] == -1.0
 

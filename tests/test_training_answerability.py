@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.fakes import HashEmbedder
 
-from askpapers.answerability import FEATURES, READ_FEATURES, TOLD, estimate
+from askpapers.answerability import FEATURES, READ_FEATURES, estimate
 from askpapers.encoders.reader import Reading
 from askpapers.training.answerability import (
     HELD_OUT,
@@ -36,7 +36,7 @@ def make_uses(count: int = 90) -> list[Use]:
                 "off topic")[i % 6]  # fmt: skip
         features = {name: float(rng.normal(means[kind], 1.0)) for name in FEATURES}
         counted = -1.0 if kind == "near miss" else 0.0
-        uses.append(Use(kind, f"p{i // 2}", {**features, "no_counted": counted, TOLD: 0.0}))
+        uses.append(Use(kind, f"p{i // 2}", {**features, "no_counted": counted}))
     return uses
 
 
@@ -71,7 +71,7 @@ def test_a_question_is_answerable_where_its_own_paper_is_first() -> None:
     ]  # fmt: skip
     assert [use.stated for use in uses] == [True, False, False, False]
     assert [use.group for use in uses] == ["c", "c", "c", "4"]
-    assert all(set(use.features) == {*FEATURES, TOLD} for use in uses)
+    assert all(set(use.features) == set(FEATURES) for use in uses)
     assert uses[0].features["near_sentence"] > uses[3].features["near_sentence"]
     assert said == ["1 of 4 questions searched"]
 

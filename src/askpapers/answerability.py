@@ -23,7 +23,9 @@ from askpapers.errors import ResourceError
 from askpapers.evidence import LIMIT, Policy, ReadPaper, choose_evidence, log_odds
 
 FOUND_FEATURES = ("near_passage", "near_sentence")
-"""The best cosine (-1..1) of the question with a passage and with a sentence of any paper."""
+"""Cosines of the question with the lead's best passage, and with the best sentence of any paper,
+up to NEAR: what is off topic is hardly ever nearer, and a near miss is as near as an answer."""
+NEAR = 0.42
 READ_FEATURES = ("best_answerable", "lead_answerable", "best_sentence", "best_relevance")
 WORD_FEATURES = (
     "no_rare_word",
@@ -33,13 +35,9 @@ WORD_FEATURES = (
     "no_counted",
     "unmentioned",
     "unheld",
+    "told",
 )
 FEATURES = (*FOUND_FEATURES, *READ_FEATURES, *WORD_FEATURES)
-TOLD = "told"
-"""1 where a sentence of the lead holds the whole question (`find_told`) or the question is the
-lead's title, else 0: no weight beside the others but a floor, for the reader makes nothing of a
-bare term ("RF8 format")."""
-
 Rarity = Callable[[str], Mapping[str, float]]
 """Stems of a text, stop words left out, each with its rarity (0..1) among the papers."""
 
@@ -101,14 +99,12 @@ _MOST = 2
 class Calibration:
     """A logistic model over FEATURES, fitted on the development questions.
 
-    `relevance_floor` is the relevance (0..1) from which a paper counts as relevant enough; `told`
-    the least probability of a question that a sentence holds whole.
+    `relevance_floor` is the relevance (0..1) from which a paper counts as relevant enough.
     """
 
     intercept: float
     weights: Mapping[str, float] = field(default_factory=dict)
     relevance_floor: float = 0.5
-    told: float = 0.0
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Calibration:
@@ -125,17 +121,22 @@ class Calibration:
         if unknown:
             raise ResourceError(f"The reader's manifest weighs unknown features {unknown!r}.")
         floor = float(parameters.get("relevance_floor", 0.5))
-        told = float(parameters.get("told", 0.0))
-        return cls(float(table["intercept"]), weights, floor, told)
+        return cls(float(table["intercept"]), weights, floor)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A paper that was read, with the title and the sentences that the reader saw."""
+    """A paper that was read, with the title and the sentences that the reader saw.
+
+    `passage` and `sentence` are the best cosines (-1..1) of its passages and its sentences with the
+    question.
+    """
 
     read: ReadPaper
     title: str
     sentences: Sequence[str]
+    passage: float
+    sentence: float
 
     @property
     def text(self) -> str:
@@ -144,29 +145,27 @@ class Page:
 
 
 def measure(
-    question: str,
-    pages: Sequence[Page],
-    rarity: Rarity,
-    *,
-    nearest: tuple[float, float],
-    policy: Policy | None = None,
+    question: str, pages: Sequence[Page], rarity: Rarity, policy: Policy | None = None
 ) -> dict[str, float]:
     """Return the features by name: cosines, log-odds of the readings, shares and marks of words.
 
-    The lead is the paper of the sentence that is chosen first. `nearest` are FOUND_FEATURES.
+    The lead is the paper of the sentence that is chosen first.
     """
     ranked = [page.read for page in pages]
-    found = dict(zip(FOUND_FEATURES, nearest, strict=True))
     chosen = choose_evidence(ranked, policy)
     if not chosen:
-        unread = dict.fromkeys(READ_FEATURES, -LIMIT) | dict.fromkeys(WORD_FEATURES, -1.0)
-        return found | unread | {TOLD: 0.0}
+        far = dict.fromkeys((*FOUND_FEATURES, *WORD_FEATURES), -1.0)
+        return far | dict.fromkeys(READ_FEATURES, -LIMIT)
     by_id = {page.read.paper_id: page for page in pages}
     lead = by_id[chosen[0].paper_id]
     own = [lead.sentences[c.sentence] for c in chosen if c.paper_id == chosen[0].paper_id]
     sources = [by_id[paper_id] for paper_id in dict.fromkeys(c.paper_id for c in chosen)]
     asked = rarity(question)
     held = set(rarity(lead.text))
+    found = {
+        "near_passage": min(NEAR, lead.passage),
+        "near_sentence": min(NEAR, max(page.sentence for page in pages)),
+    }
     words = {
         "no_rare_word": -max((w for stem, w in asked.items() if stem not in held), default=0.0),
         "asked_held": _cover_asked(question, held, rarity) - 1.0,
@@ -178,7 +177,8 @@ def measure(
             min(_MOST, len(find_unmentioned(question, [page.text for page in sources])))
         ),
         "unheld": -float(min(_MOST, len(find_unmentioned(question, [lead.text])))),
-        TOLD: float(bool(lead.read.told) or _is_title(asked, rarity(lead.title))),
+        # A sentence that holds the whole question, or a title that is the question.
+        "told": float(bool(lead.read.told) or _is_title(asked, rarity(lead.title))),
     }
     return found | measure_readings(ranked) | words
 
@@ -205,8 +205,7 @@ def estimate(features: Mapping[str, float], calibration: Calibration) -> float:
     total = calibration.intercept + sum(
         weight * features[name] for name, weight in calibration.weights.items()
     )
-    chance = 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
-    return max(chance, calibration.told * features.get(TOLD, 0.0))
+    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
 
 
 def count_relevant(readings: Sequence[Reading], calibration: Calibration) -> int:

@@ -107,6 +107,11 @@ class Candidates:
     sentences: Mapping[str, Sequence[Match]] = field(default_factory=dict)
     corrections: tuple[tuple[str, str], ...] = ()
 
+    def cosines(self, paper_id: str) -> tuple[float, float]:
+        """The best cosine of a candidate's passages, and of its sentences, with the question."""
+        row = self.features[self.paper_ids.index(paper_id)]
+        return float(row[FEATURES.index("passage")]), float(row[FEATURES.index("sentence")])
+
 
 class Retriever:
     """Searches an index. Without a reader, papers keep the fused order."""
@@ -299,15 +304,11 @@ class Retriever:
             self._quote(papers, spans, place[choice.paper_id], choice)
             for choice in choose_evidence(chosen_from, policy)
         )
-        pages = [Page(paper, *texts[place[paper.paper_id]]) for paper in chosen_from]
-        best = candidates.features.max(axis=0)
-        signals = measure(
-            asked,
-            pages,
-            self._lexical.rarities,
-            nearest=(best[FEATURES.index("passage")], best[FEATURES.index("sentence")]),
-            policy=self._policy,
-        )
+        pages = [
+            Page(paper, *texts[place[paper.paper_id]], *candidates.cosines(paper.paper_id))
+            for paper in chosen_from
+        ]
+        signals = measure(asked, pages, self._lexical.rarities, self._policy)
         hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
             query=query,

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askpapers.answerability import FEATURES, READ_FEATURES, TOLD, Calibration, estimate
+from askpapers.answerability import FEATURES, READ_FEATURES, Calibration, estimate
 from askpapers.domain import Paper
 from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader
@@ -150,9 +150,7 @@ def fit_calibration(
             break
         left.pop(worst)
     fitted = {n: round(float(w), 4) for n, w in zip(left, weights[1:], strict=True)}
-    told = np.array([use.features.get(TOLD, 0.0) for use in uses])
-    floor = float((share * told * truth).sum() / max((share * told).sum(), 1e-9))
-    return Calibration(round(float(weights[0]), 4), fitted, told=round(floor, 4))
+    return Calibration(round(float(weights[0]), 4), fitted)
 
 
 def _fit_logistic(
@@ -311,7 +309,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chances = [estimate(use.features, calibration) for use in uses]
         shown["parameters"] = {
             "abstain_below": round(find_threshold(chances, uses), 4),
-            "told": calibration.told,
             "answerability": {"intercept": calibration.intercept, **calibration.weights},
         }
         chances = cross_validate(uses)
