@@ -197,8 +197,8 @@ def test_what_is_worth_far_less_than_the_best_evidence_is_not_said():
     def worth(evidence, less):
         return replace(evidence, score=ROWS.score - less)
 
-    assert said(worth(COST, 4.9)) == [ROWS.quote, COST.quote]
-    assert said(worth(COST, 5.1)) == [ROWS.quote]
+    assert said(worth(COST, 3.9)) == [ROWS.quote, COST.quote]
+    assert said(worth(COST, 4.1)) == [ROWS.quote]
     assert said(worth(DAYS, 1.9)) == [ROWS.quote, DAYS.quote]
     assert said(worth(DAYS, 2.1)) == [ROWS.quote]
 

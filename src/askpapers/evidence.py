@@ -38,12 +38,14 @@ class ReadPaper:
 class Choice:
     """One sentence chosen as evidence: its paper, its place in the abstract and its worth.
 
-    `score` is in log-odds, before any discount; larger is better.
+    `score` is in log-odds, before any discount; larger is better. What holds the whole question
+    goes first by its `rank`, which adds the bonus for that; others are not worth less for it.
     """
 
     paper_id: str
     sentence: int
     score: float
+    rank: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +109,15 @@ def find_told(
 
 def weigh_sentences(ranked: Sequence[ReadPaper], policy: Policy) -> list[Choice]:
     """Return every sentence of every paper, best first; ties keep rank, then reading order."""
-    choices = [
-        Choice(
-            paper.paper_id,
-            number,
-            log_odds(probability)
-            + policy.relevance_weight * log_odds(paper.reading.relevance)
-            + policy.told_bonus * (number in paper.told)
-            + policy.prior_weight * paper.prior,
-        )
-        for paper in ranked
-        for number, probability in enumerate(paper.reading.sentences)
-    ]
-    return sorted(choices, key=lambda choice: -choice.score)
+    choices = []
+    for paper in ranked:
+        share = policy.relevance_weight * log_odds(paper.reading.relevance)
+        share += policy.prior_weight * paper.prior
+        for number, probability in enumerate(paper.reading.sentences):
+            score = log_odds(probability) + share
+            rank = score + policy.told_bonus * (number in paper.told)
+            choices.append(Choice(paper.paper_id, number, score, rank))
+    return sorted(choices, key=lambda choice: -choice.rank)
 
 
 def choose_evidence(
@@ -139,7 +137,7 @@ def choose_evidence(
     while len(chosen) < policy.max_sentences:
         open_papers = len(taken) < policy.max_papers
         worth = [
-            (choice.score - policy.repeat_cost * taken[choice.paper_id], -place)
+            (choice.rank - policy.repeat_cost * taken[choice.paper_id], -place)
             for place, choice in enumerate(left)
             if choice.score >= floor
             and taken[choice.paper_id] < policy.per_paper
