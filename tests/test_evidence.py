@@ -151,5 +151,8 @@ def test_what_tells_the_question_whole_comes_first() -> None:
     assert choose_evidence(ranked)[0].sentence == 0
     (read,) = ranked
     told = ReadPaper("a", read.reading, told=frozenset({1}))
-    assert choose_evidence([told])[0].sentence == 1
+    first, *others = choose_evidence([told])
+    assert first.sentence == 1
+    # What it holds puts it first; the others are not worth less for it.
+    assert others[0].score > first.score
     assert choose_evidence([told], Policy(told_bonus=0.0))[0].sentence == 0

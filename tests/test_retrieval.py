@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from askpapers.answerability import Calibration
+from askpapers.answerability import FEATURES, NEAR, Calibration, estimate
 from askpapers.domain import Filters, Paper
 from askpapers.encoders.reader import Reading
 from askpapers.evidence import Policy
@@ -122,6 +122,20 @@ def test_the_reader_has_the_last_word_on_order_and_evidence(parts):
     assert result.evidence[0].quote == "Regret is expressed in letters."
     shown = [e.score for hit in result.hits for e in hit.evidence]
     assert result.hits[0].evidence[0].score == result.evidence[0].score == max(shown)
+
+
+def test_answerability_comes_from_the_signals_that_are_told(parts):
+    reader = PickyReader("grows")
+    calibration = Calibration(0.0, {"near_sentence": 2.0, "best_answerable": 1.0})
+    retriever = Retriever(**parts, reader=reader, calibration=calibration)
+    near = retriever.search("Regret grows slowly")
+    far = retriever.search("Which soup is cooked with grows?")
+    for result in (near, far):
+        assert set(result.signals) == set(FEATURES)
+        assert result.answerability == estimate(result.signals, calibration)
+    assert near.signals["near_sentence"] == NEAR > far.signals["near_sentence"]
+    assert near.signals["near_passage"] > far.signals["near_passage"]
+    assert Retriever(**parts).search("Regret grows slowly").signals == {}
 
 
 def test_only_the_best_papers_are_read(parts):
