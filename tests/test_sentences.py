@@ -30,6 +30,12 @@ def pieces(text: str) -> list[str]:
         ["We write $x_1. Y$ for it.", "The loss is $L(x) = 0.5$."],
         ["There are two steps: (1) We invert. (2) We refine."],
         [
+            '"Many methods recover a shape from a single image.',
+            "Such methods often fail to be exact.",
+            "In contrast, the other task is studied less.",
+            'We study it."',
+        ],
+        [
             "Tests reveal several insights: (1). Refusal is common.",
             "(2). Safer models refuse more.",
             "The ratio is 3: 1.5 is less.",

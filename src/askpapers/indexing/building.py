@@ -33,7 +33,7 @@ from askpapers.passages import (
 from askpapers.sealing import seal_database
 from askpapers.store import DATABASE, KINDS, ChromaStore
 
-INDEX_FORMAT = 2
+INDEX_FORMAT = 3
 """2: the manifest holds its own sum, and the seal of Chroma's SQLite file."""
 MANIFEST = "manifest.json"
 PAPERS = "papers.sqlite"
