@@ -152,9 +152,18 @@ def test_a_question_about_several_papers_is_refused_later():
 
 @pytest.mark.parametrize(
     "said",
-    ["Hello, how are you doing today?", "hi", "Good morning!", "thanks a lot", "Who are you?"],
+    [
+        "Hello, how are you doing today?",
+        "hi",
+        "Good morning!",
+        "thanks a lot",
+        "Who are you?",
+        "Please correct the spelling of this sentence.",
+        "Summarise the document that I sent",
+        "Let's play a game.",
+    ],
 )
-def test_small_talk_is_no_question(said):
+def test_small_talk_and_chores_are_no_questions(said):
     out = answer([result()], None, question=said)
     assert out.status == "abstained"
     assert "asks nothing" in out.reason

@@ -32,7 +32,7 @@ from askpapers.domain import (
 from askpapers.encoders.reader import Reader
 from askpapers.forerunners import find_forerunners
 from askpapers.injections import take_out
-from askpapers.questions import check_question, is_small_talk
+from askpapers.questions import asks_nothing, check_question
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
     Brief,
@@ -198,7 +198,7 @@ class Answerer:
         talk = conversation if conversation is not None else Conversation()
         plain = take_out(check_question(search_query) if search_query else asked)
         # Where nothing is asked, the nearest papers are still found, and nothing is answered.
-        asks = bool(plain.text) and not is_small_talk(plain.text)
+        asks = bool(plain.text) and not asks_nothing(plain.text)
         query = plain.text or asked
         if not search_query:
             query = talk.rewrite(query)

@@ -15,6 +15,13 @@ _SMALL_TALK = re.compile(
     r"(?: (?:doing|today|now|then|there))*\W*)?",
     re.IGNORECASE,
 )
+_CHORE = re.compile(
+    r"\W*(?:(?:please|can you|could you) )?(?:let'?s (?:play|chat|talk)\b"
+    r"|(?:make|correct|fix|check|summari[sz]e|translate|rewrite|shorten|proofread|improve|polish)"
+    r" (?:(?:the )?\w+ of )?(?:this|the|my)"
+    r" (?:text|sentence|paragraph|document|e-?mail|letter|essay|file|page)\b)",
+    re.IGNORECASE,
+)
 _HAS_WORD = re.compile(r"\w")
 # Characters that change how text is shown without being seen: zero-width and bidirectional marks.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f]")
@@ -38,6 +45,10 @@ def check_question(question: str) -> str:
     return cleaned
 
 
-def is_small_talk(question: str) -> bool:
-    """Tell whether nothing but politeness was said ("Hello, how are you?")."""
-    return _SMALL_TALK.fullmatch(question) is not None
+def asks_nothing(question: str) -> bool:
+    """Tell whether nothing is asked that papers could state.
+
+    So it is with mere politeness ("Hello, how are you?") and with chores for an assistant
+    ("Correct this sentence.").
+    """
+    return bool(_SMALL_TALK.fullmatch(question) or _CHORE.match(question))
