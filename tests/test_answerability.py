@@ -64,11 +64,15 @@ def test_how_near_the_search_came_counts_up_to_a_point() -> None:
     blank = ReadPaper("p", Reading(0.9, 0.9, (0.9,)))
     other = ReadPaper("o", Reading(0.1, 0.1, (0.1,)))
     pages = [Page(blank, "T", ("S.",), 0.2, 0.1), Page(other, "U", ("V.",), 0.9, 0.3)]
-    features = measure("What is it?", pages, rarity)
+    features = measure("What about cats?", pages, rarity)
     assert (features["near_passage"], features["near_sentence"]) == (0.2, 0.3)
     nearer = [Page(blank, "T", ("S.",), 0.6, 0.1), Page(other, "U", ("V.",), 0.9, 0.7)]
-    features = measure("What is it?", nearer, rarity)
+    features = measure("What about cats?", nearer, rarity)
     assert (features["near_passage"], features["near_sentence"]) == (NEAR, NEAR)
+    held = [Page(blank, "T", ("About cats.",), 0.2, 0.1), pages[1]]
+    for question, near in (("About cats", NEAR), ("About cats, dogs", 2 * NEAR / 3)):
+        features = measure(question, held, rarity)
+        assert features["near_passage"] == pytest.approx(near)
 
 
 @pytest.mark.parametrize(

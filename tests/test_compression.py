@@ -38,6 +38,14 @@ def wordings(sentence, **context):
             ["The authors show that depth helps", "Depth helps"],
         ),
         (
+            "Extensive experiments demonstrate that depth helps.",
+            ["Extensive experiments demonstrate that depth helps", "Depth helps"],
+        ),
+        (
+            "The key observation is that depth helps.",
+            ["The key observation is that depth helps", "Depth helps"],
+        ),
+        (
             "While rewards are sparse, the agent learns from pixels.",
             [
                 "While rewards are sparse, the agent learns from pixels",
@@ -127,6 +135,7 @@ def test_an_opener_stays_behind_the_sentence_that_it_follows():
     sentence = "However, it is slow."
     assert wordings(sentence) == ["It is slow"]
     assert wordings(sentence, follows=True) == ["However, it is slow"]
+    assert wordings("Moreover, it is slow.", follows=True) == ["It is slow"]
 
 
 @given(st.text(max_size=200), st.text(max_size=60))

@@ -24,7 +24,8 @@ from askpapers.evidence import LIMIT, Policy, ReadPaper, choose_evidence, log_od
 
 FOUND_FEATURES = ("near_passage", "near_sentence")
 """Cosines of the question with the lead's best passage, and with the best sentence of any paper,
-up to NEAR: what is off topic is hardly ever nearer, and a near miss is as near as an answer."""
+up to NEAR: what is off topic is hardly ever nearer, and a near miss is as near as an answer. A
+lead that holds every word of the question is as near, whatever the vectors make of a rare term."""
 NEAR = 0.42
 READ_FEATURES = ("best_answerable", "lead_answerable", "best_sentence", "best_relevance")
 WORD_FEATURES = (
@@ -162,9 +163,10 @@ def measure(
     sources = [by_id[paper_id] for paper_id in dict.fromkeys(c.paper_id for c in chosen)]
     asked = rarity(question)
     held = set(rarity(lead.text))
+    by_words = NEAR * _cover(asked, held)
     found = {
-        "near_passage": min(NEAR, lead.passage),
-        "near_sentence": min(NEAR, max(page.sentence for page in pages)),
+        "near_passage": min(NEAR, max(lead.passage, by_words)),
+        "near_sentence": min(NEAR, max(by_words, *(page.sentence for page in pages))),
     }
     words = {
         "no_rare_word": -max((w for stem, w in asked.items() if stem not in held), default=0.0),

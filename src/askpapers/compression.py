@@ -36,6 +36,13 @@ _OPENER = re.compile(
     r"|\(?(?:[1-9]|[a-e]|i{1,3}|iv|v)\)\s+)+",
     re.IGNORECASE,
 )
+_JOINER = re.compile(
+    r"(?:and|also|further|furthermore|moreover|additionally|besides|notably|importantly|crucially"
+    r"|interestingly|remarkably|surprisingly|specifically|concretely|in addition|in particular"
+    r"|finally|lastly|(?:more|most) (?:specifically|precisely|importantly|notably)),\s+",
+    re.IGNORECASE,
+)
+"""Openers that say no more than that there is more; "However" and "Thus" say what follows."""
 _LEAD = re.compile(
     r"(?:while|although|though|whereas|despite|unlike|in contrast to"
     r"|(?:in order )?to (?!the\b)[a-z]+"
@@ -44,11 +51,13 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _FRAME = re.compile(
-    r"(?:the authors (?:also |further |then )?(?:show|demonstrate|find|observe|report|note"
-    r"|discover|reveal|verify|confirm)"
-    r"|(?:their|the authors'|the) (?:experiments|results|findings|analysis|evaluation|evaluations"
-    r"|experimental results) (?:show|shows|demonstrate|demonstrates|reveal|reveals|indicate"
-    r"|indicates|confirm|confirms)) that (?=[A-Za-z])",
+    r"(?:(?:the authors|this (?:paper|work)) (?:also |further |then )?(?:show|demonstrate|find"
+    r"|observe|report|note|discover|reveal|verify|verifie|confirm)s?"
+    r"|(?:(?:their|the authors'|the) )?(?:(?:extensive|empirical|experimental|experiment|numerical"
+    r"|preliminary|main|further) )*(?:experiments|results|findings|analysis|analyses|evaluations?"
+    r"|simulations|studies) (?:also |further )?(?:show|demonstrate|reveal|indicate|confirm)s?"
+    r"|the (?:main|key|core|central|surprising|good) (?:result|observation|finding|insight|news)"
+    r" (?:here )?is) that (?=[A-Za-z])",
     re.IGNORECASE,
 )
 _ACRONYM = re.compile(r" \((?P<name>[A-Z][A-Za-z0-9]*[A-Z][A-Za-z0-9]*|[A-Z]{2,}s?)\)")
@@ -119,9 +128,12 @@ def is_fixed(sentence: str) -> bool:
     )
 
 
-def drop_opener(sentence: str) -> str:
-    """Return a sentence without what joins it to the one before ("However, ")."""
-    opener = _OPENER.match(sentence)
+def drop_opener(sentence: str, *, follows: bool = False) -> str:
+    """Return a sentence without what joins it to the one before ("However, ").
+
+    Behind that one (`follows`) only what says nothing goes ("Moreover, ").
+    """
+    opener = (_JOINER if follows else _OPENER).match(sentence)
     return sentence[opener.end() :] if opener else sentence
 
 
@@ -155,12 +167,12 @@ def find_compressions(
         title: of the paper; where it opens with the name of a method and the sentence speaks of
             "our method", the name may stand there.
         follows: it is said right behind the one that it follows in the abstract, so that an
-            opener ("However") still means what it did.
+            opener ("However") still means what it did and stays; a mere joiner ("Moreover") goes.
     """
     if is_fixed(sentence):
         return Compressible((Part((sentence.rstrip().removesuffix("."),)),))
     text = _STYLED.sub(r"\1", _in_third_person(sentence))
-    text = capitalise(text if follows else drop_opener(text)).rstrip().removesuffix(".").rstrip()
+    text = capitalise(drop_opener(text, follows=follows)).rstrip().removesuffix(".").rstrip()
     asked = _content(question)
     start, leads = _find_leads(text, asked)
     ends = _find_ends(text, start, asked)
