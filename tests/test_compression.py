@@ -33,6 +33,8 @@ def wordings(sentence, **context):
         ("It deepens our understanding of nets.", ["It deepens our understanding of nets"]),
         ("To our knowledge, it is new.", ["To the authors' knowledge, it is new"]),
         ("Can we learn without labels?", ["Can we learn without labels?"]),
+        ("As humans, we err.", ["As humans, we err"]),
+        ("We may err.", ["We may err"]),
         (
             "We show that depth helps.",
             ["The authors show that depth helps", "Depth helps"],
