@@ -96,6 +96,7 @@ _COMMON = (
 )
 _ANYBODY = re.compile(
     r"\b[Ww]e (?:may|might|must|should|need|often|usually|typically|all|humans)\b"
+    r"|\b[Aa]s (?:humans|people|individuals|readers|a society)\b|\b(?:[Hh]umans|[Pp]eople), we\b"
 )
 """A "we" that is as likely people in general as the authors."""
 _FIRST_PERSON = re.compile(
