@@ -32,8 +32,6 @@ PLOVER = (
     "Plover: Bandits for New Users",
     ("New users are a problem.", "Plover has 12 heads and reads CIFAR-10.", "It wins."),
 )
-
-
 COSINES = (0.3, 0.6)
 
 
@@ -93,9 +91,14 @@ def test_a_question_that_is_the_title_asks_for_the_paper(question: str, is_title
 
 def test_a_question_that_a_sentence_holds_whole_is_likelier_answered() -> None:
     blank = Reading(0.001, 0.001, (0.001, 0.001, 0.001))
+    calibration = Calibration(-1.0, {"told": 0.5})
+    chances = []
     for told in (frozenset({1}), frozenset[int]()):
         page = Page(ReadPaper("p", blank, told=told), *PLOVER, *COSINES)
-        assert measure("Plover heads", [page], rarity)["told"] == float(bool(told))
+        features = measure("Plover heads", [page], rarity)
+        assert features["told"] == float(bool(told))
+        chances.append(estimate(features, calibration))
+    assert chances == pytest.approx([1 / (1 + math.exp(0.5)), 1 / (1 + math.exp(1.0))])
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,12 @@ def test_nothing_judged_and_nothing_varies() -> None:
     assert statistics.rule_of_three(0) == 1.0
 
 
+def test_an_estimate_is_published_in_few_digits() -> None:
+    found = statistics.Estimate(2 / 3, 0.61249, None, 3)
+    assert found.rounded() == {"value": 0.667, "low": 0.612, "high": None, "n": 3}
+    assert found.rounded(1)["value"] == 0.7
+
+
 @settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.integers(0, 5))
 def test_mean_equals_the_general_form(values: list[float], seed: int) -> None:

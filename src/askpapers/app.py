@@ -24,6 +24,7 @@ from askpapers.generation import LlamaCppGenerator, Offload, is_installed
 from askpapers.models import get_manifest
 from askpapers.prompts import Prompt
 from askpapers.queries import QueryVocabulary
+from askpapers.questions import check_question
 from askpapers.resources import digest_code, find_folder, home_folder
 from askpapers.settings import Settings
 from askpapers.writing import Writer
@@ -295,8 +296,6 @@ class App:
         self, question: str, *, filters: Filters | None = None, limit: int | None = None
     ) -> SearchResult:
         """Find papers and the sentences in them that answer a question."""
-        from askpapers.questions import check_question
-
         return self.retriever().search(check_question(question), limit=limit, filters=filters)
 
     def stream(

@@ -21,28 +21,26 @@ from askpapers.support.wording import STOPWORDS, split_words
 _MIN_KEPT_WORDS = 6
 _MAX_WORDINGS = 48
 
+_ADDS = (
+    r"and|also|further|furthermore|moreover|additionally|besides|notably|importantly|crucially"
+    r"|interestingly|remarkably|surprisingly|specifically|concretely|in addition|in particular"
+    r"|finally|lastly|(?:more|most) (?:specifically|precisely|importantly|notably)"
+)
+"""What says no more than that there is more; "However" and "Thus" say what follows."""
+_JOINER = re.compile(rf"(?:{_ADDS}),\s+", re.IGNORECASE)
 _OPENER = re.compile(
-    r"(?:(?:and|but|so|also|yet|here|further|furthermore|moreover|additionally|besides|notably"
-    r"|importantly|crucially|interestingly|remarkably|surprisingly|unfortunately|fortunately"
-    r"|specifically|concretely|finally|lastly|first|firstly|second|secondly|third|thirdly|next"
-    r"|then|overall|indeed|therefore|thus|hence|consequently|accordingly|however|nevertheless"
-    r"|nonetheless|instead|meanwhile|conversely|alternatively|(?:more|most) (?:specifically"
-    r"|precisely|importantly|concretely|notably|interestingly)|in (?:addition|particular|summary"
-    r"|conclusion|short|fact|essence|contrast|turn|response|this (?:paper|work|article|study|note"
-    r"|survey|report|thesis|regard|context))|for (?:example|instance)|as a (?:result|consequence)"
+    rf"(?:(?:{_ADDS}|but|so|yet|here|unfortunately|fortunately|first|firstly|second|secondly|third"
+    r"|thirdly|next|then|overall|indeed|therefore|thus|hence|consequently|accordingly|however"
+    r"|nevertheless|nonetheless|instead|meanwhile|conversely|alternatively"
+    r"|(?:more|most) (?:concretely|interestingly)|in (?:summary|conclusion|short|fact|essence"
+    r"|contrast|turn|response|this (?:paper|work|article|study|note|survey|report|thesis|regard"
+    r"|context))|for (?:example|instance)|as a (?:result|consequence)"
     r"|on the (?:other|one) hand|by contrast|at the same time|to this end"
     r"|to that end|to do so|to do this|with this in mind),\s+"
     r"|in this (?:paper|work|article|study|note|survey|report)\s+(?=the authors\b)"
     r"|\(?(?:[1-9]|[a-e]|i{1,3}|iv|v)\)\s+)+",
     re.IGNORECASE,
 )
-_JOINER = re.compile(
-    r"(?:and|also|further|furthermore|moreover|additionally|besides|notably|importantly|crucially"
-    r"|interestingly|remarkably|surprisingly|specifically|concretely|in addition|in particular"
-    r"|finally|lastly|(?:more|most) (?:specifically|precisely|importantly|notably)),\s+",
-    re.IGNORECASE,
-)
-"""Openers that say no more than that there is more; "However" and "Thus" say what follows."""
 _LEAD = re.compile(
     r"(?:while|although|though|whereas|despite|unlike|in contrast to"
     r"|(?:in order )?to (?!the\b)[a-z]+"
@@ -107,6 +105,7 @@ _FIRST_PERSON = re.compile(
 _PROPOSED = re.compile(r" proposed\b")
 # Others than the authors: beside them, "the authors" and "their" could be taken for anybody.
 _OTHERS = re.compile(r"\b(?:they|them|their|theirs|themselves)\b", re.IGNORECASE)
+_UNSAFE = re.compile(r"[?\[\]]")
 _STYLED = re.compile(r"\{\\(?:em|it|bf|sl|tt)\s+([^{}$]*)\}")
 _CALLED = re.compile(r"[A-Z][\w.+-]*[A-Z0-9][\w.+-]*|[A-Z][a-z]+[\w+-]*")
 _THEIR_THING = re.compile(
@@ -123,7 +122,7 @@ def is_fixed(sentence: str) -> bool:
     model writes.
     """
     return bool(
-        re.search(r"[?\[\]]", sentence)
+        _UNSAFE.search(sentence)
         or _ANYBODY.search(sentence)
         or (_FIRST_PERSON.search(sentence) and _OTHERS.search(sentence))
     )

@@ -34,7 +34,8 @@ from askpapers.sealing import seal_database
 from askpapers.store import DATABASE, KINDS, ChromaStore
 
 INDEX_FORMAT = 3
-"""2: the manifest holds its own sum, and the seal of Chroma's SQLite file."""
+"""2: the manifest holds its own sum, and the seal of Chroma's SQLite file. 3: sentences are parted
+within quotation marks and lists too."""
 MANIFEST = "manifest.json"
 PAPERS = "papers.sqlite"
 STORE = "chroma"

@@ -39,6 +39,12 @@ class Estimate:
     unscored: int = 0
     clusters: int = 0
 
+    def rounded(self, digits: int = 3) -> dict[str, float | int | None]:
+        """Return value, ends and judged rows by name, as they are published."""
+        parts = {"value": self.value, "low": self.low, "high": self.high}
+        shown = {k: None if v is None else round(v, digits) for k, v in parts.items()}
+        return {**shown, "n": self.n}
+
     @property
     def is_degenerate(self) -> bool:
         """Whether every row has the same value, so that the bootstrap sees no spread at all."""

@@ -16,7 +16,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +35,16 @@ from askpapers.models import get_manifest
 from askpapers.queries import QueryVocabulary
 from askpapers.resources import home_folder
 from askpapers.retrieval import Retriever
-from askpapers.training.collections import MatrixIndex
+from askpapers.training.collections import TODAY, MatrixIndex
 from askpapers.training.fusion import open_embedder, open_reader
-from askpapers.training.reader_data import Question, load_abstractqa
-from askpapers.training.written import Abstract, load_written
+from askpapers.training.reader_data import (
+    Question,
+    join_splits,
+    load_abstractqa,
+    load_written_questions,
+    make_off_topic,
+)
+from askpapers.training.written import Abstract
 
 HELD_OUT = Path(__file__).with_name("held_out.jsonl")
 """Written questions that nothing else learns from."""
@@ -48,11 +53,10 @@ HELD_OUT_OFF_TOPIC = Path(__file__).with_name("off_topic_held_out.txt")
 SHARES = {"answerable": 0.5, "near miss": 0.2, "off topic": 0.15, "another paper first": 0.15}
 """Weight of each kind of question in the fit; no real mix is known."""
 ANSWERED = 0.93
-"""More than was asked for: down to here no further near miss or off-topic question is answered."""
+"""Share of the answerable questions that the proposed threshold and the comparison answer."""
 _FOLDS = 5
 _RESAMPLES = 1000
 _REPEATS = 10_000
-_TODAY = date(2026, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +79,16 @@ def load_questions(data: Path, split: str) -> tuple[dict[str, Abstract], list[Qu
     The written ones are for dev; of the off-topic ones each split has a half.
     """
     parts, questions = load_abstractqa(data / "abstractqa")
-    pool = {key: paper for part in parts.values() for key, paper in part.items()}
+    pool = join_splits(parts)
     asked = list(questions[split])
     if split == "dev":
-        papers, written = load_written(data, HELD_OUT)
+        papers, written = load_written_questions(data, HELD_OUT)
         pool |= papers
-        asked += [Question(f"h{q.key}", q.question, q.paper, q.kind, q.evidence) for q in written]
+        asked += written
     with lzma.open(data / "faithfulness/pubmedqa/ori_pqal.json.xz", "rt", encoding="utf-8") as file:
         medical = [row["QUESTION"] for _, row in sorted(json.load(file).items())][:80]
     everyday = HELD_OUT_OFF_TOPIC.read_text("utf-8").splitlines()
-    chosen = [*everyday, *medical][0 if split == "dev" else 1 :: 2]
-    asked += [Question(f"off{i}", text, "", "off topic", ()) for i, text in enumerate(chosen)]
+    asked += make_off_topic([*everyday, *medical][0 if split == "dev" else 1 :: 2])
     return pool, asked
 
 
@@ -102,7 +105,7 @@ def open_search(
         fusion=Fusion.from_parameters(get_manifest("fusion").parameters),
         reader=reader,
         calibration=Calibration(0.0),
-        today=lambda: _TODAY,
+        today=lambda: TODAY,
     )
 
 
@@ -259,21 +262,19 @@ def summarise(uses: Sequence[Use], chances: Sequence[float], threshold: float) -
     Calibration means something only for a stated mix: that of SHARES, by repeating.
     """
     figures: dict[str, Any] = {}
-    scored = [(use.kind, chance, use.stated) for use, chance in zip(uses, chances, strict=True)]
+    scored = list(zip(uses, chances, strict=True))
     for kind in SHARES:
-        refused = [
-            (float(c < threshold), u.group)
-            for u, c in zip(uses, chances, strict=True)
-            if u.kind == kind
-        ]
-        found = estimate_mean([r for r, _ in refused], clusters=[group for _, group in refused])
-        figures[f"refused: {kind}"] = {
-            name: None if value is None else round(value, 3)
-            for name, value in (("value", found.value), ("low", found.low), ("high", found.high))
-        } | {"n": found.n}
-    counts = Counter(kind for kind, _, _ in scored)
-    mixed = [(s, t) for k, s, t in scored for _ in range(round(_REPEATS * SHARES[k] / counts[k]))]
-    said, stated = [s for s, _ in mixed], [t for _, t in mixed]
+        own = [(use, chance) for use, chance in scored if use.kind == kind]
+        figures[f"refused: {kind}"] = estimate_mean(
+            [float(chance < threshold) for _, chance in own], clusters=[u.group for u, _ in own]
+        ).rounded()
+    counts = Counter(use.kind for use in uses)
+    mixed = [
+        (chance, use.stated)
+        for use, chance in scored
+        for _ in range(round(_REPEATS * SHARES[use.kind] / counts[use.kind]))
+    ]
+    said, stated = [chance for chance, _ in mixed], [stated for _, stated in mixed]
     figures["calibration error"] = expected_calibration_error(said, stated)
     figures["reliability"] = [
         [round(b.confidence, 3), round(b.accuracy, 3), round(b.count / len(mixed), 3)]

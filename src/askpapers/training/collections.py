@@ -8,6 +8,7 @@ import lzma
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from askpapers.passages import embedding_text, make_passages, make_sentences
 from askpapers.retrieval import Kind
 
 NAMES = ("abstractqa", "scifact", "cranfield", "cisi")
+TODAY = date(2026, 1, 1)
+"""The day on which every question is asked, so that "last year" is the same year in every run."""
 _CRANFIELD_GAIN = {1: 4, 2: 3, 3: 2, 4: 1}
 _ENTRY = re.compile(r"^\.I (\d+)\s*$", re.MULTILINE)
 _FIELD = re.compile(r"^\.([A-Z])\s*$", re.MULTILINE)

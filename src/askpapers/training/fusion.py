@@ -13,7 +13,6 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,13 @@ from askpapers.fusion import (
 from askpapers.lexical import LexicalIndex
 from askpapers.queries import QueryVocabulary, understand
 from askpapers.retrieval import Retriever
-from askpapers.training.collections import MatrixIndex, Question, load_collection
+from askpapers.training.collections import TODAY, MatrixIndex, Question, load_collection
 from askpapers.training.pairs import is_held_out
 
 READ_PAPERS = 12
 FIRST_RIDGE = 0.02
 """Pull of the first stage's weights towards even ones: questions of one style alone would drop
 BM25's score for its coverage, which other collections don't bear out."""
-_TODAY = date(2026, 1, 1)
 _EVEN = {
     "first": {**dict.fromkeys(FEATURES, 1.0), "title": 0.3, "coverage": 5.0, "named": 0.0},
     "reader": dict.fromkeys(READER_FEATURES, 1.0),
@@ -88,7 +86,7 @@ class Bench:
 
     def gather(self, question: Question) -> Case:
         """Search once and keep the features of every candidate."""
-        found = self._retriever.gather(understand(question.text, self._vocabulary, today=_TODAY))
+        found = self._retriever.gather(understand(question.text, self._vocabulary, today=TODAY))
         grades = np.array([question.judgements.get(p, 0) for p in found.paper_ids], dtype=float)
         missed = len(set(question.judgements) - set(found.paper_ids))
         return Case(question, found.paper_ids, found.features, grades, missed)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from askpapers.training.aspects import ask_by_rule
-from askpapers.training.written import Abstract, load_written
+from askpapers.training.written import QUESTIONS, Abstract, load_written
 
 OFF_TOPIC = Path(__file__).with_name("off_topic.txt")
 """Questions that no pile of machine learning abstracts answers, one a line."""
@@ -82,19 +82,30 @@ def load_abstractqa(
     return dict(papers), dict(questions)
 
 
-def load_written_questions(data: Path) -> tuple[dict[str, Abstract], list[Question]]:
+def join_splits(papers: Mapping[str, Mapping[str, Abstract]]) -> dict[str, Abstract]:
+    """Return the abstracts of every split by key."""
+    return {key: paper for part in papers.values() for key, paper in part.items()}
+
+
+def load_written_questions(
+    data: Path, path: Path = QUESTIONS
+) -> tuple[dict[str, Abstract], list[Question]]:
     """Return the abstracts that questions were written over, by key, and those questions."""
-    papers, questions = load_written(data)
+    papers, questions = load_written(data, path)
     return (
         papers,
         [Question(q.key, q.question, q.paper, q.kind, q.evidence) for q in questions],
     )
 
 
-def load_off_topic() -> list[Question]:
+def make_off_topic(texts: Iterable[str]) -> list[Question]:
     """Return questions that no paper is about."""
-    lines = OFF_TOPIC.read_text("utf-8").splitlines()
-    return [Question(f"o{i}", text, "", "off topic", ()) for i, text in enumerate(lines)]
+    return [Question(f"off{i}", text, "", "off topic", ()) for i, text in enumerate(texts)]
+
+
+def load_off_topic() -> list[Question]:
+    """Return the off-topic questions to learn from."""
+    return make_off_topic(OFF_TOPIC.read_text("utf-8").splitlines())
 
 
 def load_wider(path: Path, count: int, *, skip_titles: Iterable[str], seed: int) -> list[Abstract]:

@@ -22,9 +22,9 @@ from askpapers.encoders.mean_bert import MeanBert
 from askpapers.encoders.reader import Reader, Reading, TorchReader
 from askpapers.evidence import Policy, ReadPaper, choose_evidence, log_odds
 from askpapers.metrics.classification import auroc
-from askpapers.metrics.statistics import Estimate, estimate_mean, estimate_statistic
+from askpapers.metrics.statistics import estimate_mean, estimate_statistic
 from askpapers.training.reader import MAX_TOKENS_NEAR, find_neighbours, installed_base
-from askpapers.training.reader_data import Question, load_abstractqa, load_scifact
+from askpapers.training.reader_data import Question, join_splits, load_abstractqa, load_scifact
 from askpapers.training.written import Abstract
 
 SHOWN = 8
@@ -61,8 +61,8 @@ def gather(
 
     With `answerable`, only so many of the answerable questions, drawn by a fixed seed.
     """
-    pool = load_pool(data)
-    questions = load_abstractqa(data / "abstractqa")[1]
+    papers, questions = load_abstractqa(data / "abstractqa")
+    pool = join_splits(papers)
     stated = [question for question in questions[split] if question.evidence]
     if answerable is not None:
         stated = random.Random(answerable).sample(stated, answerable)
@@ -93,12 +93,6 @@ def gather(
         asked_for = (claim.key, claim.text, "claim", claim.paper, claim.evidence)
         rows.append(Row(*asked_for, own, None, ()))
     return rows
-
-
-def load_pool(data: Path) -> dict[str, Abstract]:
-    """Return all abstracts of abstractqa by key."""
-    papers, _ = load_abstractqa(data / "abstractqa")
-    return {p.key: p for part in papers.values() for p in part.values()}
 
 
 def _read_own(
@@ -154,7 +148,7 @@ def summarise(rows: Sequence[Row], policy: Policy) -> dict[str, Any]:
 
 
 def _mean(values: Sequence[bool], clusters: Sequence[str]) -> dict[str, Any]:
-    return _shown(estimate_mean([float(v) for v in values], clusters=list(clusters)))
+    return estimate_mean([float(v) for v in values], clusters=list(clusters)).rounded()
 
 
 def _auroc(cases: Sequence[tuple[bool, float, str]]) -> dict[str, Any]:
@@ -163,15 +157,8 @@ def _auroc(cases: Sequence[tuple[bool, float, str]]) -> dict[str, Any]:
     def statistic(places: NDArray[np.intp]) -> float | None:
         return auroc(truth[places].tolist(), scores[places].tolist())
 
-    return _shown(
-        estimate_statistic(len(cases), statistic, clusters=[c[2] for c in cases], resamples=500)
-    )
-
-
-def _shown(estimate: Estimate) -> dict[str, Any]:
-    parts = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    shown: dict[str, Any] = {k: None if v is None else round(v, 3) for k, v in parts.items()}
-    return {**shown, "n": estimate.n}
+    found = estimate_statistic(len(cases), statistic, clusters=[c[2] for c in cases], resamples=500)
+    return found.rounded()
 
 
 def save_rows(rows: Sequence[Row], path: Path) -> None:
