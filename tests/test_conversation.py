@@ -35,6 +35,8 @@ RITA = made_answer("What is group attention in RITA?", "RITA: Group Attention is
         ("What about the paper's speed?", "RITA's speed?"),
         ("and for GANs, what happens beyond it?", "for GANs, what happens beyond RITA?"),
         ("Is there BERT in it?", "Is there BERT in RITA?"),
+        ("Has BERT the same problem?", "Has BERT group attention RITA problem?"),
+        ("Does BERT use the same method?", "Does BERT use RITA?"),
         ("When it is trained, does it need labels?", "When RITA is trained, does it need labels?"),
     ],
 )

@@ -3,7 +3,15 @@ import pytest
 
 from askpapers.encoders.reader import Reading
 from askpapers.errors import ResourceError
-from askpapers.fusion import FEATURES, READER_FEATURES, Fusion, standardise
+from askpapers.fusion import (
+    FEATURES,
+    MOST,
+    REACH,
+    READER_FEATURES,
+    Fusion,
+    find_close,
+    standardise,
+)
 from askpapers.models import get_manifest
 
 
@@ -50,6 +58,20 @@ def test_second_stage_adds_log_odds():
     readings = [Reading(0.5, 0.5, (0.5, 0.5)), Reading(0.5, 0.5, (0.1, 0.9))]
     np.testing.assert_allclose(fusion.score_read([1.0, 0.0], readings), [1.0, np.log(9)])
     assert fusion.score_read([], []).shape == (0,)
+
+
+def test_likelihoods_are_weighed_in_below_the_likeliest():
+    fusion = Fusion.from_parameters(parameters(likelihood=0.5))
+    scores = np.array([3.0, 1.0, 2.5, -4.0])
+    np.testing.assert_allclose(
+        fusion.weigh_likelihood(scores, [0, 2], [-30.0, -20.0]), [-2.0, -4.0, 2.5, -9.0]
+    )
+    assert Fusion.from_parameters(parameters()).likelihood == 0.0
+
+
+def test_close_are_the_few_within_reach_of_the_best():
+    assert find_close(np.array([0.0, 5.0, 5.0 - REACH, 4.9 - REACH])) == [1, 2]
+    assert find_close(np.zeros(MOST + 2)) == list(range(MOST))
 
 
 def test_confidence_is_a_logistic_model_of_the_best_and_its_lead():

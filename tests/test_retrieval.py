@@ -13,7 +13,7 @@ from askpapers.fusion import Fusion
 from askpapers.lexical import LexicalIndex
 from askpapers.models import get_manifest
 from askpapers.queries import QueryVocabulary, understand
-from askpapers.retrieval import Retriever
+from askpapers.retrieval import Retriever, show_best
 from askpapers.terms import find_terms
 from askpapers.training.collections import MatrixIndex
 
@@ -122,6 +122,66 @@ def test_the_reader_has_the_last_word_on_order_and_evidence(parts):
     assert result.evidence[0].quote == "Regret is expressed in letters."
     shown = [e.score for hit in result.hits for e in hit.evidence]
     assert result.hits[0].evidence[0].score == result.evidence[0].score == max(shown)
+
+
+def test_where_code_is_is_evidence_only_where_it_is_asked(parts):
+    papers = [Paper("kiwi", "Kiwi", "Kiwi sorts fruit. Code for Kiwi is available at kiwi.org/a.")]
+    made = {
+        **parts,
+        "dense": MatrixIndex(papers, WordEmbedder(), cache=None),
+        "lexical": LexicalIndex.build(papers),
+    }
+    for reader in (None, PickyReader("Kiwi")):
+        retriever = Retriever(**made, reader=reader, calibration=CALIBRATION)
+        shown = {
+            question: {e.quote for e in retriever.search(question).evidence}
+            for question in ("What does Kiwi sort?", "Where is the code of Kiwi?")
+        }
+        address = "Code for Kiwi is available at kiwi.org/a."
+        assert shown["What does Kiwi sort?"] == {"Kiwi sorts fruit."}
+        assert address in shown["Where is the code of Kiwi?"]
+
+
+class ScriptedLikelihood:
+    """Finds a passage likelier the more often it holds its word."""
+
+    def __init__(self, word):
+        self.word = word
+        self.seen = []
+
+    def measure(self, question, passages):
+        self.seen.append((question, passages))
+        return [10.0 * passage.count(self.word) for passage in passages]
+
+
+def test_the_likelihood_parts_papers_that_the_reader_leaves_close(parts):
+    reader = PickyReader("egret")  # in both
+    fusion = replace(FUSION, first=dict.fromkeys(FUSION.first, 0.0), likelihood=0.5)
+    made = {**parts, "fusion": fusion, "reader": reader, "calibration": CALIBRATION}
+    found = []
+    for word in ("slowly", "letters"):
+        likelihood = ScriptedLikelihood(word)
+        result = Retriever(**made, likelihood=likelihood).search("How does regret grow?")
+        ((question, passages),) = likelihood.seen
+        assert question == "How does regret grow?"
+        assert len(passages) == 2
+        found.append((result.hits[0].paper.paper_id, result.evidence[0].paper_id))
+    assert found == [("bandit", "bandit"), ("text", "text")]
+
+
+def test_the_likelihood_is_not_asked_where_the_reader_is_sure(parts):
+    likelihood = ScriptedLikelihood("slowly")
+    retriever = Retriever(
+        **parts, reader=PickyReader("Cameras"), calibration=CALIBRATION, likelihood=likelihood
+    )
+    assert retriever.search("What do cameras see?").hits[0].paper.paper_id == "vision"
+    assert likelihood.seen == []
+
+
+def test_a_paper_is_measured_by_its_likeliest_sentences():
+    shown = show_best("Title", ["One.", "Two.", "Three."], [0.5, 0.1, 0.9])
+    assert shown == "Title. One. Three."
+    assert show_best("Title", [], []) == "Title."
 
 
 def test_answerability_comes_from_the_signals_that_are_told(parts):

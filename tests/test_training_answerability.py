@@ -66,7 +66,8 @@ def test_a_question_is_answerable_where_its_own_paper_is_first() -> None:
         Question("4", "tell me a joke", "", "off topic", ()),
     ]
     said: list[str] = []
-    uses = gather(open_search(pool, HashEmbedder(), TopicReader(), None), asked, said.append)
+    search = open_search(pool, HashEmbedder(), TopicReader(), None, None)
+    uses = gather(search, asked, said.append)
     assert [use.kind for use in uses] == [
         "answerable", "near miss", "another paper first", "off topic",
     ]  # fmt: skip

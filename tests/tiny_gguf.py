@@ -88,3 +88,43 @@ def write_tiny_gguf(path, *, template=TEMPLATE, seed=0):
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def write_tiny_llama(path, *, seed=0):
+    """A Llama over bytes with weights of every type that the embedded model's file has."""
+    random = np.random.default_rng(seed)
+    types = gguf.GGMLQuantizationType
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(INNER)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS // 2)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_token_list(list(_bytes_alphabet().values()))
+
+    def add(name, rows, columns, kind):
+        weights = (random.standard_normal((rows, columns)) * 0.2).astype(np.float32)
+        raw = gguf.quants.quantize(weights, kind)
+        writer.add_tensor(name, raw, raw_dtype=kind)
+
+    add("token_embd.weight", 256, WIDTH, types.Q8_0)
+    writer.add_tensor("output_norm.weight", np.ones(WIDTH, dtype=np.float32))
+    for layer in range(LAYERS):
+        name = f"blk.{layer}"
+        for norm in ("attn_norm", "ffn_norm"):
+            writer.add_tensor(f"{name}.{norm}.weight", np.ones(WIDTH, dtype=np.float32))
+        add(f"{name}.attn_q.weight", WIDTH, WIDTH, types.Q4_1)
+        add(f"{name}.attn_k.weight", WIDTH // 2, WIDTH, types.Q4_1)
+        add(f"{name}.attn_v.weight", WIDTH // 2, WIDTH, types.Q4_1)
+        add(f"{name}.attn_output.weight", WIDTH, WIDTH, types.Q4_1)
+        add(f"{name}.ffn_gate.weight", INNER, WIDTH, types.F16)
+        add(f"{name}.ffn_up.weight", INNER, WIDTH, types.Q4_1)
+        add(f"{name}.ffn_down.weight", WIDTH, INNER, types.Q4_1)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from askpapers.encoders.embedder import SentenceTransformerEmbedder
     from askpapers.encoders.reader import TorchReader
     from askpapers.indexing import Index, IndexInfo
+    from askpapers.likelihood import ModelLikelihood
     from askpapers.retrieval import Retriever
     from askpapers.support import SupportJudge
 
@@ -91,6 +92,13 @@ class App:
     def reader(self) -> TorchReader | None:
         """The model that rereads the best papers, or None when the settings leave it out."""
         return opening.open_reader(self.home) if self.settings.retrieval.rerank else None
+
+    @cached_property
+    def likelihood(self) -> ModelLikelihood | None:
+        """The model that parts papers which the reader leaves close; None without either."""
+        if self.reader is None or not self.settings.retrieval.likelihood:
+            return None
+        return opening.make_likelihood(self.home)
 
     @cached_property
     def judge(self) -> SupportJudge:
@@ -284,6 +292,7 @@ class App:
                     fusion=Fusion.from_parameters(get_manifest("fusion").parameters),
                     reader=self.reader,
                     calibration=calibration,
+                    likelihood=self.likelihood,
                     policy=Policy(
                         max_sentences=table.evidence_sentences, max_papers=table.evidence_papers
                     ),
@@ -342,6 +351,7 @@ class App:
             self.settings.embedding.model,
             "fusion",
             *(["reader"] if self.reader else []),
+            *(["likelihood"] if self.likelihood else []),
             *(["judge"] if writer else []),
         ]
         manifests = {name: self._digests[name] for name in used}
@@ -368,7 +378,7 @@ class App:
     @cached_property
     def _digests(self) -> dict[str, str]:
         """Digests of the manifests that decide answers, read once: an answer waits for them."""
-        names = (self.settings.embedding.model, "fusion", "reader", "judge")
+        names = (self.settings.embedding.model, "fusion", "reader", "likelihood", "judge")
         return {name: get_manifest(name).digest() for name in names}
 
     def _abstain_below(self) -> float:

@@ -226,7 +226,7 @@ class ModelRecord(_Record):
     """One model of `models list --json`; `here`: its file is on this machine."""
 
     name: str
-    kind: Literal["generator", "embedder", "reader", "judge", "fusion"]
+    kind: Literal["generator", "embedder", "reader", "judge", "fusion", "likelihood"]
     title: str
     licence: str
     here: bool

@@ -70,7 +70,8 @@ def rewrite_follow_up(question: str, previous: Answer) -> str:
     reference = _find_reference(body, may_name=not opened)
     if not (opened or reference or len(_content_words(body)) <= _SHORT_QUESTION_WORDS):
         return question
-    topic = _topic_of(previous)
+    alike = reference is not None and reference[0].lower() == "the same"
+    topic = _words_of(previous) if alike else _topic_of(previous)
     missing = [w for w in topic.split() if w.lower() not in body.lower()]
     if not topic or not missing:
         return question
@@ -121,12 +122,17 @@ def _topic_of(previous: Answer) -> str:
     """Return a few words for what the previous turn was about.
 
     The short name of the paper that was cited first ("RITA" of "RITA: Group Attention …") when it
-    has one, else the content words of the previous search query.
+    has one, else the words of the question.
     """
     cited = [s for s in previous.sources if s.cited]
     if cited:
         head, colon, _ = cited[0].title.partition(":")
         if colon and len(head.split()) <= 4:
             return head.strip()
+    return _words_of(previous)
+
+
+def _words_of(previous: Answer) -> str:
+    """Return the content words of the question before: "the same problem" is what it spoke of."""
     words = _content_words(previous.search_query)
     return " ".join(dict.fromkeys(words[:_MAX_TOPIC_WORDS]))

@@ -8,6 +8,7 @@ anaphors in extracts: Mani, "Automatic Summarization", 2001).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from askpapers.compression import drop_opener, is_fixed
@@ -60,7 +61,8 @@ _BRINGS_IN = re.compile(
     re.IGNORECASE,
 )
 _POSES = re.compile(
-    r"\b(?:formulat|defin|stud|consider|introduc|pos|investigat)\w*\b", re.IGNORECASE
+    r"\b(?:(?:formulat|defin|stud|consider|introduc|investigat)\w*|pos(?:e|es|ed|ing))\b",
+    re.IGNORECASE,
 )
 _POSED = re.compile(r"\b(?:problems?|settings?|tasks?)\b", re.IGNORECASE)
 _BROUGHT = re.compile(
@@ -90,7 +92,13 @@ _TROUBLE = re.compile(
     r"|\bin (?:each|either|all) (?:scenarios?|cases?|settings?)\b(?! (?:of|in|where|that|with)\b)"
     r"|\b(?:address|solv|tackl|overc|mitigat|alleviat|clos|fill|remed)\w* the (?:challenges"
     r"|problems?|issues?|limitations?|drawbacks?|shortcomings|difficulties|gap)\b"
-    r"(?! (?:of|in|with|for|that|posed|caused|when|where|from|to|between)\b)",
+    r"(?! (?:of|in|with|for|that|posed|caused|when|where|from|to|between)\b)"
+    r"|\bas (?:an? |the )?(?:remed(?:y|ies)|countermeasures?)\b(?! (?:to|for|of|against)\b)",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(
+    r"\bthe (?P<thing>[\w-]+ (?:issue|problem|challenge|limitation|difficulty|drawback|bottleneck"
+    r"|phenomenon|effect|gap))\b(?! (?:of|in|with|for|that|when|where|from|to|between|is that)\b)",
     re.IGNORECASE,
 )
 _ALIKE = re.compile(r"\b(?:similar|analogous|the same) \w+(?: \w+)?\W*$", re.IGNORECASE)
@@ -133,16 +141,33 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
 
     Where the one before points back too, so does the search, up to five sentences. None where
     it doesn't point back, opens the abstract, or follows a sentence that may not be evidence.
+    One that only names a trouble ("the numerical issue") points to where it was brought in.
     """
+    before = [
+        replace(evidence, start=s.start, end=s.end, quote=paper.abstract[s.start : s.end])
+        for s in split_sentences(paper.abstract)
+        if s.end <= evidence.start
+    ][-_MOST:]
     if not points_back(evidence.quote):
-        return ()
-    before = [s for s in split_sentences(paper.abstract) if s.end <= evidence.start]
+        return _find_named(evidence.quote, before, paper.title)
     found: list[Evidence] = []
-    for span in reversed(before[-_MOST:]):
-        quote = paper.abstract[span.start : span.end]
-        if find_fault(quote) is not None:
+    for sentence in reversed(before):
+        if find_fault(sentence.quote) is not None:
             break
-        found.append(replace(evidence, start=span.start, end=span.end, quote=quote))
-        if not points_back(quote):
+        found.append(sentence)
+        if not points_back(sentence.quote):
             break
     return tuple(reversed(found))
+
+
+def _find_named(quote: str, before: Sequence[Evidence], title: str) -> tuple[Evidence, ...]:
+    """Return the nearest sentence that brings in a trouble which the quote only names, if any."""
+    for match in _NAMED.finditer(quote):
+        thing = match["thing"].lower()
+        if thing in title.lower() or thing in quote[: match.start()].lower():
+            continue
+        brings_in = re.compile(rf"(?<!\bthe )\b{re.escape(thing)}", re.IGNORECASE)
+        for sentence in reversed(before):
+            if brings_in.search(sentence.quote) and find_fault(sentence.quote) is None:
+                return (sentence,)
+    return ()

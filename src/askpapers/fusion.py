@@ -2,7 +2,8 @@
 
 First stage: a linear score over FEATURES, standardised over the question's candidates.
 Second stage, for the few papers the reader has read: first-stage score and the reader's log-odds.
-Both sets of weights are in `models/fusion.toml`, fitted by `askpapers.training.fusion`.
+Third, for those of them that it leaves close together: how likely each makes the question.
+All weights are in `models/fusion.toml`, fitted by `askpapers.training.fusion`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ of the whole, the share of the question's terms it holds, and whether the questi
 READER_FEATURES = ("first", "relevance", "answerable", "sentence")
 CONFIDENCE_FEATURES = ("passage", "sentence", "coverage", "margin")
 
+REACH = 4.0
+"""Log-odds under the best paper within which another may still be the one that is asked about."""
+MOST = 6
 _STANDARDISED = (True, True, True, True, False, False)
 
 
@@ -33,13 +37,14 @@ class Fusion:
 
     `confidence` is a logistic model that stands in for the reader's answerability where no
     reader is used; `cosine_floor` is the passage cosine from which a paper then counts as
-    relevant.
+    relevant. `likelihood` is what a nat of the question's log-likelihood counts.
     """
 
     first: Mapping[str, float]
     reader: Mapping[str, float]
     confidence: Mapping[str, float]
     cosine_floor: float
+    likelihood: float = 0.0
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Fusion:
@@ -64,7 +69,11 @@ class Fusion:
                 tables[name] = {field: float(table[field]) for field in fields}
             except (TypeError, ValueError) as exc:
                 raise ResourceError(f"A weight of [parameters.{name}] is no number.") from exc
-        return cls(cosine_floor=float(parameters.get("cosine_floor", 0.4)), **tables)
+        return cls(
+            cosine_floor=float(parameters.get("cosine_floor", 0.4)),
+            likelihood=float(parameters.get("likelihood", 0.0)),
+            **tables,
+        )
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """First-stage scores, float64 (n,), of candidates (n, len(FEATURES)) in raw features."""
@@ -77,6 +86,17 @@ class Fusion:
         rows = np.array([read_features(a, b) for a, b in zip(first, readings, strict=True)])
         return rows @ np.array([self.reader[name] for name in READER_FEATURES])
 
+    def weigh_likelihood(
+        self, scores: np.ndarray, places: Sequence[int], likelihoods: Sequence[float]
+    ) -> np.ndarray:
+        """Return second-stage scores (n,) with log-likelihoods (nats) of some papers weighed in.
+
+        The likeliest keeps its score; those that were not measured count as the unlikeliest.
+        """
+        found = np.full(len(scores), min(likelihoods))
+        found[list(places)] = likelihoods
+        return scores + self.likelihood * (found - max(likelihoods))
+
     def estimate_confidence(self, features: np.ndarray, scores: np.ndarray) -> float:
         """Probability (0..1) that the best candidate answers, judged without a reader."""
         if not len(scores):
@@ -87,6 +107,12 @@ class Fusion:
             for name, value in zip(CONFIDENCE_FEATURES, values, strict=True)
         )
         return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
+
+
+def find_close(scores: np.ndarray) -> list[int]:
+    """Return the places of the best second-stage scores within REACH, best first, MOST at most."""
+    order = np.argsort(-scores, kind="stable")[:MOST]
+    return [int(place) for place in order if scores[place] >= scores[order[0]] - REACH]
 
 
 def standardise(features: np.ndarray) -> np.ndarray:

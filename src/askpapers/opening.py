@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from askpapers.errors import NotFound, UsageError
 from askpapers.generation import LlamaCppGenerator, Sampling
-from askpapers.models import ModelFile, get_adapter, get_file, get_manifest
+from askpapers.models import ModelFile, find_path, get_adapter, get_file, get_manifest
 from askpapers.prompts import load_prompt
 from askpapers.resources import find_folder
 from askpapers.settings import EmbeddingSettings, GenerationSettings, Settings
@@ -16,6 +16,7 @@ from askpapers.writing import Writer
 if TYPE_CHECKING:
     from askpapers.encoders.embedder import SentenceTransformerEmbedder
     from askpapers.encoders.reader import TorchReader
+    from askpapers.likelihood import ModelLikelihood
     from askpapers.support import SupportJudge
 
 _WORD_WEIGHTS = "judge-words.txt"
@@ -48,6 +49,20 @@ def open_reader(home: Path) -> TorchReader:
 
     weights, base = _get_trained("reader", home)
     return TorchReader(base.path.parent, weights.path)
+
+
+def make_likelihood(home: Path) -> ModelLikelihood | None:
+    """Return the likelihood of questions; None where the model that it lies over is not here.
+
+    Raises:
+        ModelMissing, ModelDamaged: a file is not whole, or the weights are not here.
+    """
+    from askpapers.likelihood import ModelLikelihood
+
+    manifest = get_manifest("likelihood", kind="likelihood")
+    if find_path(get_manifest(manifest.base or "smollm2-135m"), home=home) is None:
+        return None
+    return ModelLikelihood.load(*_get_trained("likelihood", home), home=home)
 
 
 def open_judge(name: str, home: Path) -> SupportJudge:
@@ -140,5 +155,5 @@ def open_generator(name: str, settings: GenerationSettings, home: Path) -> Llama
 def _get_trained(name: str, home: Path) -> tuple[ModelFile, ModelFile]:
     """Return the weights trained here and the weights they lie over."""
     manifest = get_manifest(name, kind=name)
-    base = get_manifest(manifest.base or "all-minilm-l6-v2", kind="embedder")
+    base = get_manifest(manifest.base or "all-minilm-l6-v2")
     return get_file(manifest, home=home), get_file(base, home=home)

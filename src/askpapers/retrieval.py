@@ -2,7 +2,8 @@
 
 Candidates are the union of the nearest passages, the nearest sentences and the best papers by
 BM25. A fitted linear score ranks them; the reader reads the best few, gives the final order and
-says which of their sentences hold the answer. Filters act before everything.
+says which of their sentences hold the answer; where it leaves several papers close together, a
+language model says which of them makes the question likeliest. Filters act before everything.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import Literal, Protocol
 import numpy as np
 
 from askpapers.answerability import Calibration, Page, count_relevant, estimate, measure
+from askpapers.availability import asks_where, only_says_where
 from askpapers.domain import Dropped, Evidence, Filters, Hit, Paper, Query, SearchResult, Span
 from askpapers.encoders.embedder import Embedder
-from askpapers.encoders.reader import Reader
+from askpapers.encoders.reader import Reader, Reading
 from askpapers.evidence import (
     Choice,
     Policy,
@@ -28,14 +30,16 @@ from askpapers.evidence import (
     find_told,
     weigh_sentences,
 )
-from askpapers.fusion import FEATURES, Fusion
+from askpapers.fusion import FEATURES, Fusion, find_close
 from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
+from askpapers.likelihood import Likelihood, make_passage
 from askpapers.queries import QueryVocabulary, Understanding, understand
 
 Kind = Literal["passages", "sentences"]
 
 _SENTENCES_PER_HIT = 3
+_SENTENCES_MEASURED = 2
 
 
 class Match(Protocol):
@@ -126,6 +130,7 @@ class Retriever:
         fusion: Fusion,
         reader: Reader | None = None,
         calibration: Calibration | None = None,
+        likelihood: Likelihood | None = None,
         policy: Policy | None = None,
         limit: int = 8,
         read_papers: int = 12,
@@ -139,6 +144,7 @@ class Retriever:
         self._fusion = fusion
         self._reader = reader
         self._calibration = calibration
+        self._likelihood = likelihood
         self._policy = policy or Policy()
         self._limit = limit
         self._read_papers = read_papers
@@ -174,7 +180,7 @@ class Retriever:
             return SearchResult(
                 query=query,
                 hits=hits,
-                evidence=self._spread(hits),
+                evidence=_drop_addresses(question, self._spread(hits)),
                 answerability=self._fusion.estimate_confidence(candidates.features, scores),
                 relevant_count=int(
                     (
@@ -275,6 +281,7 @@ class Retriever:
         asked = _correct(query.search_query or query.question, candidates.corrections)
         readings = self._reader.read(asked, texts)
         final = self._fusion.score_read(ranked[:count], readings)
+        final = self._ask_back(asked, texts, readings, final)
         order = [int(i) for i in np.argsort(-final, kind="stable")]
         top = float(final[order[0]])
         # Only papers that are returned may give evidence: an answer cites what it lists.
@@ -300,10 +307,10 @@ class Retriever:
             floor + score for score in ranked[count:]
         ]  # unread papers keep their order below
         policy = self._policy.widen() if query.several else self._policy
-        chosen = tuple(
+        chosen = [
             self._quote(papers, spans, place[choice.paper_id], choice)
             for choice in choose_evidence(chosen_from, policy)
-        )
+        ]
         pages = [
             Page(paper, *texts[place[paper.paper_id]], *candidates.cosines(paper.paper_id))
             for paper in chosen_from
@@ -313,12 +320,28 @@ class Retriever:
         return SearchResult(
             query=query,
             hits=hits,
-            evidence=chosen,
+            evidence=_drop_addresses(asked, chosen),
             answerability=estimate(signals, self._calibration),
             relevant_count=count_relevant([p.reading for p in chosen_from], self._calibration),
             seconds=time.perf_counter() - started,
             left_out=self._left_out(hits),
             signals=signals,
+        )
+
+    def _ask_back(
+        self,
+        asked: str,
+        texts: Sequence[tuple[str, Sequence[str]]],
+        readings: Sequence[Reading],
+        scores: np.ndarray,
+    ) -> np.ndarray:
+        """Let the language model part the papers that the reader leaves close together."""
+        close = find_close(scores)
+        if self._likelihood is None or len(close) < 2:
+            return scores
+        passages = [show_best(*texts[i], readings[i].sentences) for i in close]
+        return self._fusion.weigh_likelihood(
+            scores, close, self._likelihood.measure(asked, passages)
         )
 
     def _honest_sentences(self, paper: Paper) -> list[Span]:
@@ -374,7 +397,7 @@ class Retriever:
             for rank, paper_id in enumerate(ids, 1)
         )
 
-    def _spread(self, hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+    def _spread(self, hits: Sequence[Hit]) -> list[Evidence]:
         """An evidence set without a reader: by turns, the best sentence of each leading paper."""
         leading = hits[: self._policy.max_papers]
         turns = (
@@ -383,7 +406,20 @@ class Retriever:
             for h in leading
             for e in h.evidence[turn : turn + 1]
         )
-        return tuple(turns)[: self._policy.max_sentences]
+        return list(turns)[: self._policy.max_sentences]
+
+
+def show_best(title: str, sentences: Sequence[str], worth: Sequence[float]) -> str:
+    """Return the passage that a paper is measured by: its title and its likeliest sentences."""
+    best = sorted(range(len(sentences)), key=lambda i: -worth[i])[:_SENTENCES_MEASURED]
+    return make_passage(title, [sentences[i] for i in sorted(best)])
+
+
+def _drop_addresses(question: str, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Leave out what only says where code can be had, unless that is asked or there is no more."""
+    if asks_where(question):
+        return tuple(evidence)
+    return tuple(e for e in evidence if not only_says_where(e.quote)) or tuple(evidence)
 
 
 def _best(matches: Sequence[Match]) -> dict[str, float]:

@@ -54,6 +54,10 @@ class RetrievalSettings(_Section):
     k: int = Field(default=8, ge=1, le=100, description="papers returned")
     rerank: bool = Field(default=True, description="let the trained reader reorder the top papers")
     rerank_papers: int = Field(default=12, ge=1, le=100, description="papers the reader reads")
+    likelihood: bool = Field(
+        default=True,
+        description="let the embedded language model part papers that the reader leaves close",
+    )
     evidence_sentences: int = Field(
         default=4, ge=1, le=12, description="sentences shown to the writing model"
     )

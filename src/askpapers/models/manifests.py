@@ -102,7 +102,7 @@ class Manifest(_Table):
     """One model: its kind, licence, source and the settings that belong to it."""
 
     name: str
-    kind: Literal["generator", "embedder", "reader", "judge", "fusion"]
+    kind: Literal["generator", "embedder", "reader", "judge", "fusion", "likelihood"]
     title: str
     licence: str
     source: Source

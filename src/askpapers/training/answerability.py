@@ -28,6 +28,7 @@ from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader
 from askpapers.fusion import Fusion
 from askpapers.lexical import LexicalIndex
+from askpapers.likelihood import Likelihood
 from askpapers.metrics.calibration import expected_calibration_error, reliability_bins
 from askpapers.metrics.classification import auroc
 from askpapers.metrics.statistics import estimate_mean
@@ -36,7 +37,7 @@ from askpapers.queries import QueryVocabulary
 from askpapers.resources import home_folder
 from askpapers.retrieval import Retriever
 from askpapers.training.collections import TODAY, MatrixIndex
-from askpapers.training.fusion import open_embedder, open_reader
+from askpapers.training.fusion import open_embedder, open_likelihood, open_reader
 from askpapers.training.reader_data import (
     Question,
     join_splits,
@@ -93,7 +94,11 @@ def load_questions(data: Path, split: str) -> tuple[dict[str, Abstract], list[Qu
 
 
 def open_search(
-    pool: Mapping[str, Abstract], embedder: Embedder, reader: Reader, cache: Path | None
+    pool: Mapping[str, Abstract],
+    embedder: Embedder,
+    reader: Reader,
+    likelihood: Likelihood | None,
+    cache: Path | None,
 ) -> Retriever:
     """Return the program's own search over these abstracts, held in memory."""
     papers = [Paper(p.key, p.title, " ".join(p.sentences)) for p in pool.values()]
@@ -105,6 +110,7 @@ def open_search(
         fusion=Fusion.from_parameters(get_manifest("fusion").parameters),
         reader=reader,
         calibration=Calibration(0.0),
+        likelihood=likelihood,
         today=lambda: TODAY,
     )
 
@@ -298,8 +304,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         uses = [Use(**json.loads(line)) for line in lines]
     else:
         pool, questions = load_questions(chosen.data, chosen.split)
-        embedder, reader = open_embedder("embedder", home=home), open_reader(home=home)
-        search = open_search(pool, embedder, reader, chosen.cache)
+        search = open_search(
+            pool,
+            open_embedder("embedder", home=home),
+            open_reader(home=home),
+            open_likelihood(home=home),
+            chosen.cache,
+        )
         uses = gather(search, questions, lambda text: print(text, file=sys.stderr))
         if chosen.uses is not None:
             rows = ({"kind": u.kind, "group": u.group, "features": u.features} for u in uses)

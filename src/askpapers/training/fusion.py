@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,19 @@ from askpapers.fusion import (
     READER_FEATURES,
     Fusion,
     confidence_features,
+    find_close,
     read_features,
     standardise,
 )
 from askpapers.lexical import LexicalIndex
+from askpapers.likelihood import Likelihood, ModelLikelihood
 from askpapers.queries import QueryVocabulary, understand
-from askpapers.retrieval import Retriever
+from askpapers.retrieval import Retriever, show_best
 from askpapers.training.collections import TODAY, MatrixIndex, Question, load_collection
 from askpapers.training.pairs import is_held_out
 
 READ_PAPERS = 12
+_MOST_PER_NAT = 0.6
 FIRST_RIDGE = 0.02
 """Pull of the first stage's weights towards even ones: questions of one style alone would drop
 BM25's score for its coverage, which other collections don't bear out."""
@@ -64,6 +67,7 @@ class Case:
     read_rows: tuple[int, ...] = ()
     readings: tuple[Reading, ...] = ()
     marked: tuple[tuple[bool, ...], ...] = ()
+    passages: tuple[str, ...] = ()
 
 
 class Bench:
@@ -104,15 +108,16 @@ class Bench:
             tuple(any(s in e or e in s for e in evidence) for s in sentences)
             for _, sentences in papers
         )
-        return Case(
-            case.question,
-            case.paper_ids,
-            case.features,
-            case.grades,
-            case.missed,
-            tuple(int(row) for row in order),
-            tuple(reader.read(case.question.text, papers)),
-            marked,
+        readings = reader.read(case.question.text, papers)
+        return replace(
+            case,
+            read_rows=tuple(int(row) for row in order),
+            readings=tuple(readings),
+            marked=marked,
+            passages=tuple(
+                show_best(*paper, reading.sentences)
+                for paper, reading in zip(papers, readings, strict=True)
+            ),
         )
 
 
@@ -200,6 +205,30 @@ def fit_reader(
     return {name: float(value) for name, value in zip(READER_FEATURES, fitted, strict=True)}
 
 
+def fit_likelihood(cases: Sequence[Case], fusion: Fusion, likelihood: Likelihood) -> float:
+    """Fit what a nat of the question's likelihood counts, where papers are left close together.
+
+    It is searched for on a grid from 0 to _MOST_PER_NAT; the second stage stays as it is.
+    """
+    groups = []
+    for case in cases:
+        first = fusion.score(case.features)[list(case.read_rows)]
+        scores = fusion.score_read(first.tolist(), case.readings)
+        close = find_close(scores)
+        grades = case.grades[[case.read_rows[i] for i in close]]
+        if len(close) > 1 and grades.sum() > 0:
+            passages = [case.passages[i] for i in close]
+            nats = np.array(likelihood.measure(case.question.text, passages))
+            groups.append((scores[close], nats, grades / grades.sum()))
+
+    def lose(weight: float) -> float:
+        sums = [scores + weight * nats for scores, nats, _ in groups]
+        shares = zip(sums, (g for *_, g in groups), strict=True)
+        return -sum(float(g @ (s - np.logaddexp.reduce(s))) for s, g in shares)
+
+    return float(min(np.linspace(0, _MOST_PER_NAT, 61), key=lose))
+
+
 def fit_confidence(cases: Sequence[Case], fusion: Fusion) -> dict[str, float]:
     """Fit the stand-in for answerability: is the question answered by the paper put first?"""
     import torch
@@ -226,12 +255,18 @@ def fit_confidence(cases: Sequence[Case], fusion: Fusion) -> dict[str, float]:
     return {"intercept": fitted[0], **dict(zip(CONFIDENCE_FEATURES, fitted[1:], strict=True))}
 
 
-def fit_all(cases: Sequence[Case], unanswerable: Sequence[Case]) -> Fusion:
+def fit_all(
+    cases: Sequence[Case], unanswerable: Sequence[Case], likelihood: Likelihood | None = None
+) -> Fusion:
     """Fit every stage; without readings the second keeps the first stage's order."""
     parts: dict[str, Any] = {**_EVEN, "first": fit_first(cases)}
     fusion = Fusion.from_parameters(parts)
     if any(case.readings for case in cases):
-        parts["reader"] = fit_reader([c for c in cases if c.readings], fusion)
+        read = [case for case in cases if case.readings]
+        parts["reader"] = fit_reader(read, fusion)
+        if likelihood is not None:
+            fusion = Fusion.from_parameters(parts)
+            parts["likelihood"] = fit_likelihood(read, fusion, likelihood)
     parts["confidence"] = fit_confidence([*cases, *unanswerable], fusion)
     return Fusion.from_parameters({**parts, "cosine_floor": find_floor(cases)})
 
@@ -256,6 +291,7 @@ def write_manifest(path: Path, fusion: Fusion, notes: str) -> None:
         "",
         "[parameters]",
         f"cosine_floor = {fusion.cosine_floor:.3f}",
+        f"likelihood = {fusion.likelihood:.4f}",
     ]
     for name, table in (
         ("first", fusion.first),
@@ -281,6 +317,16 @@ def open_reader(*, home: Path) -> Reader:
 
     base = get_file(get_manifest("all-minilm-l6-v2"), home=home).path.parent
     return TorchReader(base, get_file(get_manifest("reader"), home=home).path)
+
+
+def open_likelihood(*, home: Path) -> Likelihood:
+    """The shipped likelihood of questions."""
+    from askpapers.models import get_file, get_manifest
+
+    weights, base = (
+        get_file(get_manifest(name), home=home) for name in ("likelihood", "smollm2-135m")
+    )
+    return ModelLikelihood.load(weights, base, home=home)
 
 
 def fitting_questions(name: str, questions: Sequence[Question]) -> list[Question]:
@@ -314,7 +360,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             first = Fusion.from_parameters({**_EVEN, "first": fit_first(answerable)})
             answerable = [bench.read(case, reader, first) for case in answerable]
         cases += answerable
-    fusion = fit_all(cases, unanswerable)
+    likelihood = None if options.no_reader else open_likelihood(home=home)
+    fusion = fit_all(cases, unanswerable, likelihood)
     notes = f"Fitted by askpapers.training.fusion on {len(cases)} questions; see fusion.md."
     write_manifest(options.out, fusion, notes)
 

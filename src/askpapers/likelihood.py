@@ -1,0 +1,76 @@
+"""How likely a passage makes the question: a second opinion on which paper is asked about.
+
+The reader compares a question with a passage word by word, and knows few words; a language model
+has read far more. It is asked the other way round: P(question | passage), the query likelihood
+of Ponte & Croft 1998 ("A Language Modeling Approach to Information Retrieval"), by a language
+model as in Sachan et al. 2022 ("Improving Passage Retrieval with Zero-Shot Question Generation").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from askpapers.encoders.llama import Llama
+from askpapers.models import ModelFile
+from askpapers.prompts import Prompt, load_prompt
+from askpapers.tokens import load_encoding
+
+
+class LanguageModel(Protocol):
+    """Measures texts; `encoders.llama.Llama` is the real one."""
+
+    def measure(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+        """Return log P(second | first) in nats of each pair."""
+        ...
+
+
+class Likelihood(Protocol):
+    """Measures how likely passages make a question."""
+
+    def measure(self, question: str, passages: Sequence[str]) -> list[float]:
+        """Return log P(question | passage) in nats, the sum over its tokens, of each passage."""
+        ...
+
+
+def make_passage(title: str, sentences: Sequence[str]) -> str:
+    """Return the passage that a paper is measured by: its title and the sentences given."""
+    return " ".join([f"{title}.", *sentences])
+
+
+def make_exchange(question: str, passage: str, prompt: Prompt) -> tuple[str, str]:
+    """Return what the model reads and what it is measured on; together they are the text."""
+    return prompt.render(passage=" ".join(passage.split())), f" {' '.join(question.split())}"
+
+
+class ModelLikelihood:
+    """The likelihood by a language model, opened at the first question that needs it."""
+
+    def __init__(self, open_model: Callable[[], LanguageModel], prompt: Prompt) -> None:
+        self._open_model = open_model
+        self._prompt = prompt
+
+    @classmethod
+    def load(cls, weights: ModelFile, base: ModelFile, *, home: Path) -> ModelLikelihood:
+        """Return the one trained here: an adapter's weights over a GGUF, both verified."""
+
+        def open_model() -> Llama:
+            encoding = load_encoding(base.path, digest=base.digest, cache=home / "vocabularies")
+            assert encoding is not None, "the vocabulary of the base model is one that is known"
+            return Llama(base.path, encoding.encode_ordinary, adapter=weights.path)
+
+        return cls(open_model, load_prompt("likelihood"))
+
+    @cached_property
+    def _model(self) -> LanguageModel:
+        return self._open_model()
+
+    def measure(self, question: str, passages: Sequence[str]) -> list[float]:
+        """See `Likelihood.measure`.
+
+        Raises:
+            ModelDamaged: a file cannot be read.
+        """
+        return self._model.measure([make_exchange(question, p, self._prompt) for p in passages])
