@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,3 +231,32 @@ def test_llama_cpp_and_torch_read_the_shipped_adapter_alike() -> None:
     assert differences.max() < 3.0
     assert np.mean(np.argmax(rows, axis=1) == tuned.argmax(axis=1)) > 0.9
     assert np.abs(tuned - stock).mean() > 3 * differences.mean()
+
+
+@pytest.mark.real
+def test_a_training_goes_on_from_its_state_and_from_no_other(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from askpapers.errors import MismatchError
+    from askpapers.training.adapter_model import restore_state, save_state
+
+    def made(seed: int) -> tuple[Any, Any]:
+        torch.manual_seed(seed)
+        model = torch.nn.Module()
+        layer = torch.nn.Module()
+        layer.lora_a = torch.nn.Parameter(torch.randn(2, 3))
+        layer.lora_b = torch.nn.Parameter(torch.randn(3, 2))
+        model.layer = layer
+        return model, torch.optim.AdamW(model.parameters())
+
+    model, optimizer = made(1)
+    (model.layer.lora_a.sum() + model.layer.lora_b.sum()).backward()
+    optimizer.step()
+    path = tmp_path / "state.pt"
+    other, its = made(2)
+    assert restore_state(path, other, its, {"seed": 1}) == 0
+    save_state(path, 7, model, optimizer, {"seed": 1})
+    assert restore_state(path, other, its, {"seed": 1}) == 7
+    assert torch.equal(other.layer.lora_a, model.layer.lora_a)
+    assert its.state_dict()["state"][0]["step"] == 1
+    with pytest.raises(MismatchError, match="another recipe"):
+        restore_state(path, other, its, {"seed": 2})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
 import sys
 import time
@@ -39,7 +38,8 @@ from askpapers.training.adapter_model import (
     answer_logits,
     load_base,
     lora_tensors,
-    set_lora_tensors,
+    restore_state,
+    save_state,
 )
 
 
@@ -190,7 +190,7 @@ def train(
     tensors = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(tensors, lr=0.0, betas=(0.9, 0.99), weight_decay=0.0)
     state_file = work / "state.pt"
-    done = _restore(state_file, model, optimizer, recipe)
+    done = restore_state(state_file, model, optimizer, asdict(recipe))
     log = (work / "log.jsonl").open("a", encoding="utf-8")
 
     def note(**values: object) -> None:
@@ -220,7 +220,7 @@ def train(
         if (step + 1) % (2 * quarter) == 0 or step + 1 == len(batches):
             note(step=step + 1, held_out_loss=measure_loss(model, held_out, padding))
         if (step + 1) % save_every == 0 or step + 1 == len(batches):
-            _save(state_file, step + 1, model, optimizer, recipe)
+            save_state(state_file, step + 1, model, optimizer, asdict(recipe))
     log.close()
     return dict(lora_tensors(model))
 
@@ -244,40 +244,6 @@ def _prepare(
     made = [make_example(item, others, rng) for item in rng.sample(dev, 36)]
     held_out = [encode(example, tokenizer, 1.0) for example in made if example is not None]
     return batches, make_batches(held_out, recipe.batch_tokens, rng)
-
-
-def _restore(path: Path, model: Any, optimizer: Any, recipe: Recipe) -> int:
-    """Load the state at `path` and return the steps done; 0 when there is none."""
-    import torch
-
-    from askpapers.errors import MismatchError
-
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    if state["recipe"] != asdict(recipe):
-        raise MismatchError(
-            f"The state at {str(path)!r} belongs to another recipe.", hint=f"rm {path}"
-        )
-    set_lora_tensors(model, state["lora"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
-
-
-def _save(path: Path, step: int, model: Any, optimizer: Any, recipe: Recipe) -> None:
-    import torch
-
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "step": step,
-            "recipe": asdict(recipe),
-            "lora": lora_tensors(model),
-            "optimizer": optimizer.state_dict(),
-        },
-        part,
-    )
-    os.replace(part, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,11 +6,12 @@ h = W x + (alpha / r) B A x, with A drawn at random and B zero at the start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from askpapers.errors import ModelDamaged
+from askpapers.errors import MismatchError, ModelDamaged
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +105,38 @@ def set_lora_tensors(model: Any, tensors: dict[str, torch.Tensor]) -> None:
         raise ModelDamaged("The checkpoint holds other LoRA tensors than the model.")
     for name, parameter in own.items():
         parameter.data.copy_(tensors[name.removeprefix("model.")])
+
+
+def save_state(
+    path: Path, step: int, model: Any, optimizer: Any, recipe: Mapping[str, object]
+) -> None:
+    """Write how far a training has come; an existing state is replaced only by a whole one."""
+    import torch
+
+    part = path.with_suffix(".part")
+    state = {"step": step, "recipe": dict(recipe), "lora": lora_tensors(model)}
+    torch.save({**state, "optimizer": optimizer.state_dict()}, part)
+    os.replace(part, path)
+
+
+def restore_state(path: Path, model: Any, optimizer: Any, recipe: Mapping[str, object]) -> int:
+    """Load the state at `path` and return the steps done; 0 when there is none.
+
+    Raises:
+        MismatchError: it belongs to another recipe.
+    """
+    import torch
+
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    if state["recipe"] != dict(recipe):
+        raise MismatchError(
+            f"The state at {str(path)!r} belongs to another recipe.", hint=f"rm {path}"
+        )
+    set_lora_tensors(model, state["lora"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])
 
 
 def answer_logits(model: Any, tokens: torch.Tensor, rows: Any, columns: Any) -> torch.Tensor:

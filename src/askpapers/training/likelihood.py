@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
 import sys
 import time
@@ -25,7 +24,6 @@ from typing import Any
 
 from askpapers.domain import Paper
 from askpapers.encoders.low_rank import DOWN, UP
-from askpapers.errors import MismatchError
 from askpapers.lexical import LexicalIndex
 from askpapers.likelihood import make_exchange, make_passage
 from askpapers.models import get_file, get_manifest
@@ -37,7 +35,8 @@ from askpapers.training.adapter_model import (
     answer_logits,
     load_base,
     lora_tensors,
-    set_lora_tensors,
+    restore_state,
+    save_state,
 )
 from askpapers.training.reader_data import (
     Question,
@@ -249,7 +248,7 @@ def train(
     tensors = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(tensors, lr=0.0, betas=(0.9, 0.99), weight_decay=0.0)
     file = work / "state.pt"
-    done = _restore(file, model, optimizer, recipe)
+    done = restore_state(file, model, optimizer, asdict(recipe))
     started = time.monotonic()
     recent: list[tuple[float, float]] = []
     for step in range(done, len(batches)):
@@ -268,39 +267,8 @@ def train(
             print(json.dumps(note | {"seconds": round(pace, 2)}), file=sys.stderr, flush=True)
             recent = []
         if (step + 1) % save_every == 0 or step + 1 == len(batches):
-            _save(file, step + 1, model, optimizer, recipe)
+            save_state(file, step + 1, model, optimizer, asdict(recipe))
     return dict(lora_tensors(model))
-
-
-def _restore(path: Path, model: Any, optimizer: Any, recipe: Recipe) -> int:
-    import torch
-
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    if state["recipe"] != asdict(recipe):
-        raise MismatchError(
-            f"The state at {str(path)!r} belongs to another recipe.", hint=f"rm {path}"
-        )
-    set_lora_tensors(model, state["lora"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
-
-
-def _save(path: Path, step: int, model: Any, optimizer: Any, recipe: Recipe) -> None:
-    import torch
-
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "step": step,
-            "recipe": asdict(recipe),
-            "lora": lora_tensors(model),
-            "optimizer": optimizer.state_dict(),
-        },
-        part,
-    )
-    os.replace(part, path)
 
 
 def write_low_rank(tensors: Mapping[str, Any], path: Path, *, heads: int, key_heads: int) -> None:
