@@ -182,6 +182,14 @@ def test_the_likelihood_parts_nothing_where_the_reader_is_sure(parts):
     assert passages[1:] == [NOTHING]
 
 
+def test_papers_that_are_asked_for_together_are_not_parted(parts):
+    likelihood = ScriptedLikelihood("slowly")
+    made = {**parts, "reader": PickyReader("egret"), "calibration": CALIBRATION}
+    Retriever(**made, likelihood=likelihood).search("Which papers study regret?")
+    ((_, passages),) = likelihood.seen
+    assert passages[1:] == [NOTHING]
+
+
 def test_the_gain_is_what_the_lead_adds_to_nothing(parts):
     question = "What do cameras see?"
     made = {**parts, "reader": PickyReader("Cameras"), "calibration": CALIBRATION}

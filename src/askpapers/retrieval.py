@@ -281,7 +281,9 @@ class Retriever:
         asked = _correct(query.search_query or query.question, candidates.corrections)
         readings = self._reader.read(asked, texts)
         final = self._fusion.score_read(ranked[:count], readings)
-        final = self._ask_back(asked, texts, readings, final)
+        # Papers that are asked for together need no parting.
+        if not query.several:
+            final = self._ask_back(asked, texts, readings, final)
         order = [int(i) for i in np.argsort(-final, kind="stable")]
         top = float(final[order[0]])
         # Only papers that are returned may give evidence: an answer cites what it lists.
