@@ -11,7 +11,6 @@ from askpapers.encoders.reader import Reading
 from askpapers.evidence import Policy
 from askpapers.fusion import Fusion
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import NOTHING
 from askpapers.models import get_manifest
 from askpapers.queries import QueryVocabulary, understand
 from askpapers.retrieval import Retriever, show_best
@@ -163,41 +162,27 @@ def test_the_likelihood_parts_papers_that_the_reader_leaves_close(parts):
     for word in ("slowly", "letters"):
         likelihood = ScriptedLikelihood(word)
         result = Retriever(**made, likelihood=likelihood).search("How does regret grow?")
-        (question, passages), _ = likelihood.seen
+        ((question, passages),) = likelihood.seen
         assert question == "How does regret grow?"
         assert len(passages) == 2
         found.append((result.hits[0].paper.paper_id, result.evidence[0].paper_id))
     assert found == [("bandit", "bandit"), ("text", "text")]
 
 
-def test_the_likelihood_parts_nothing_where_the_reader_is_sure(parts):
+def test_the_likelihood_is_not_asked_where_the_reader_is_sure(parts):
     likelihood = ScriptedLikelihood("slowly")
     retriever = Retriever(
         **parts, reader=PickyReader("Cameras"), calibration=CALIBRATION, likelihood=likelihood
     )
     assert retriever.search("What do cameras see?").hits[0].paper.paper_id == "vision"
-    ((question, passages),) = likelihood.seen
-    assert question == "What do cameras see?"
-    assert passages[0].startswith("Vision. Cameras see.")
-    assert passages[1:] == [NOTHING]
+    assert likelihood.seen == []
 
 
 def test_papers_that_are_asked_for_together_are_not_parted(parts):
     likelihood = ScriptedLikelihood("slowly")
     made = {**parts, "reader": PickyReader("egret"), "calibration": CALIBRATION}
     Retriever(**made, likelihood=likelihood).search("Which papers study regret?")
-    ((_, passages),) = likelihood.seen
-    assert passages[1:] == [NOTHING]
-
-
-def test_the_gain_is_what_the_lead_adds_to_nothing(parts):
-    question = "What do cameras see?"
-    made = {**parts, "reader": PickyReader("Cameras"), "calibration": CALIBRATION}
-    with_lead = Retriever(**made, likelihood=ScriptedLikelihood("Cameras")).search(question)
-    assert with_lead.signals["gain"] == 10.0
-    with_none = Retriever(**made, likelihood=ScriptedLikelihood("paper")).search(question)
-    assert with_none.signals["gain"] == -10.0
-    assert Retriever(**made).search(question).signals["gain"] == 0.0
+    assert likelihood.seen == []
 
 
 def test_a_paper_is_measured_by_its_likeliest_sentences():

@@ -1,14 +1,13 @@
 """Says with what probability the papers read state what is asked.
 
-A logistic model over four kinds of features: how near the search came, what the reader made of
-the papers, how much likelier the best passage makes the question, and what the question's own
-words show when they are laid beside the evidence. The search tells what is off topic; the reader
-sees the topic well and the kind of answer badly; the likelihood tells that another paper is asked
-about; a question that asks how many prompts there are is not answered by a sentence without a
-figure beside "prompts", and that can be read off the page. Every feature is larger the more speaks
-for an answer, and no weight is negative.
+A logistic model over three kinds of features: how near the search came, what the reader made of
+the papers, and what the question's own words show when they are laid beside the evidence. The
+search tells what is off topic; the reader sees the topic well and the kind of answer badly; a
+question that asks how many prompts there are is not answered by a sentence without a figure
+beside "prompts", and that can be read off the page. Every feature is larger the more speaks for
+an answer, and no weight is negative.
 
-Pure: cosines, readings, likelihoods, texts and the rarity of words in; numbers out.
+Pure: cosines, readings, texts and the rarity of words in; numbers out.
 """
 
 from __future__ import annotations
@@ -39,8 +38,7 @@ WORD_FEATURES = (
     "unheld",
     "told",
 )
-FEATURES = (*FOUND_FEATURES, *READ_FEATURES, "gain", *WORD_FEATURES)
-"""`gain`: nats by which the lead's passage makes the question likelier than no passage does."""
+FEATURES = (*FOUND_FEATURES, *READ_FEATURES, *WORD_FEATURES)
 Rarity = Callable[[str], Mapping[str, float]]
 """Stems of a text, stop words left out, each with its rarity (0..1) among the papers."""
 
@@ -111,18 +109,18 @@ class Calibration:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Calibration:
-        """Read the `parameters` table of the manifest of the reader or of the likelihood.
+        """Read the `parameters` table of the reader's manifest.
 
         Raises:
             ResourceError: a number is missing or names a feature that doesn't exist.
         """
         table = parameters.get("answerability")
         if not isinstance(table, Mapping) or "intercept" not in table:
-            raise ResourceError("The manifest holds no answerability calibration.")
+            raise ResourceError("The reader's manifest holds no answerability calibration.")
         weights = {k: float(v) for k, v in table.items() if k != "intercept"}
         unknown = sorted(set(weights) - set(FEATURES))
         if unknown:
-            raise ResourceError(f"The manifest weighs unknown features {unknown!r}.")
+            raise ResourceError(f"The reader's manifest weighs unknown features {unknown!r}.")
         floor = float(parameters.get("relevance_floor", 0.5))
         return cls(float(table["intercept"]), weights, floor)
 
@@ -148,12 +146,7 @@ class Page:
 
 
 def measure(
-    question: str,
-    pages: Sequence[Page],
-    rarity: Rarity,
-    policy: Policy | None = None,
-    *,
-    gain: float = 0.0,
+    question: str, pages: Sequence[Page], rarity: Rarity, policy: Policy | None = None
 ) -> dict[str, float]:
     """Return the features by name: cosines, log-odds of the readings, shares and marks of words.
 
@@ -163,7 +156,7 @@ def measure(
     chosen = choose_evidence(ranked, policy)
     if not chosen:
         far = dict.fromkeys((*FOUND_FEATURES, *WORD_FEATURES), -1.0)
-        return far | dict.fromkeys(READ_FEATURES, -LIMIT) | {"gain": gain}
+        return far | dict.fromkeys(READ_FEATURES, -LIMIT)
     by_id = {page.read.paper_id: page for page in pages}
     lead = by_id[chosen[0].paper_id]
     own = [lead.sentences[c.sentence] for c in chosen if c.paper_id == chosen[0].paper_id]
@@ -189,7 +182,7 @@ def measure(
         # A sentence that holds the whole question, or a title that is the question.
         "told": float(bool(lead.read.told) or _is_title(asked, rarity(lead.title))),
     }
-    return found | measure_readings(ranked) | {"gain": gain} | words
+    return found | measure_readings(ranked) | words
 
 
 def measure_readings(ranked: Sequence[ReadPaper]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from askpapers.conversation import Conversation
 from askpapers.domain import Answer, Filters, Paper, SearchResult
 from askpapers.errors import IndexDamaged, IndexMismatch, IndexMissing, NotFound, UsageError
 from askpapers.generation import LlamaCppGenerator, Offload, is_installed
-from askpapers.models import Manifest, get_manifest
+from askpapers.models import get_manifest
 from askpapers.prompts import Prompt
 from askpapers.queries import QueryVocabulary
 from askpapers.questions import check_question
@@ -283,7 +283,7 @@ class App:
                 table = self.settings.retrieval
                 calibration = None
                 if self.reader is not None:
-                    calibration = Calibration.from_parameters(self._judging.parameters)
+                    calibration = Calibration.from_parameters(get_manifest("reader").parameters)
                 self._retriever = Retriever(
                     dense=index,
                     lexical=LexicalIndex.load(index.folder / _LEXICAL_FOLDER),
@@ -385,13 +385,8 @@ class App:
         configured = self.settings.answer.abstain_below
         if configured is not None:
             return configured
-        return float(self._judging.parameters.get("abstain_below", 0.5))
-
-    @property
-    def _judging(self) -> Manifest:
-        """The manifest that says from when a question counts as answered."""
-        name = "reader" if self.likelihood is None else "likelihood"
-        return get_manifest("fusion" if self.reader is None else name)
+        name = "fusion" if self.reader is None else "reader"
+        return float(get_manifest(name).parameters.get("abstain_below", 0.5))
 
 
 def _is_date(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""How likely a passage makes the question: a second opinion on which paper is asked about, if any.
+"""How likely a passage makes the question: a second opinion on which paper is asked about.
 
 The reader compares a question with a passage word by word, and knows few words; a language model
 has read far more. It is asked the other way round: P(question | passage), the query likelihood
@@ -17,9 +17,6 @@ from askpapers.encoders.llama import Llama
 from askpapers.models import ModelFile
 from askpapers.prompts import Prompt, load_prompt
 from askpapers.tokens import load_encoding
-
-NOTHING = "A paper."
-"""A passage that says nothing: what it makes of a question is how likely anybody asks it."""
 
 
 class LanguageModel(Protocol):

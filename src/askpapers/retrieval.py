@@ -33,7 +33,7 @@ from askpapers.evidence import (
 from askpapers.fusion import FEATURES, Fusion, find_close
 from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import NOTHING, Likelihood, make_passage
+from askpapers.likelihood import Likelihood, make_passage
 from askpapers.queries import QueryVocabulary, Understanding, understand
 
 Kind = Literal["passages", "sentences"]
@@ -317,14 +317,7 @@ class Retriever:
             Page(paper, *texts[place[paper.paper_id]], *candidates.cosines(paper.paper_id))
             for paper in chosen_from
         ]
-        lead = chosen[0].paper_id if chosen else ""
-        signals = measure(
-            asked,
-            pages,
-            self._lexical.rarities,
-            self._policy,
-            gain=self._find_gain(asked, lead, evidence.get(lead, ())),
-        )
+        signals = measure(asked, pages, self._lexical.rarities, self._policy)
         hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
             query=query,
@@ -352,18 +345,6 @@ class Retriever:
         return self._fusion.weigh_likelihood(
             scores, close, self._likelihood.measure(asked, passages)
         )
-
-    def _find_gain(self, asked: str, paper_id: str, shown: Sequence[Evidence]) -> float:
-        """Return the nats by which a paper's best sentences make the question likelier than none.
-
-        0 where there are none, or no likelihood.
-        """
-        if self._likelihood is None or not shown:
-            return 0.0
-        best = sorted(shown[:_SENTENCES_MEASURED], key=lambda e: e.start)
-        passage = make_passage(self._dense.papers[paper_id].title, [e.quote for e in best])
-        told, untold = self._likelihood.measure(asked, [passage, NOTHING])
-        return told - untold
 
     def _honest_sentences(self, paper: Paper) -> list[Span]:
         """The sentences that may be evidence; nothing else of an abstract is read."""

@@ -296,9 +296,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=("dev", "test"), default="dev")
     parser.add_argument("--uses", type=Path, help="JSON Lines of the features, made when missing")
     parser.add_argument("--cache", type=Path, help="folder for vectors, to run again sooner")
-    parser.add_argument(
-        "--without-likelihood", action="store_true", help="for searches that have none"
-    )
     chosen = parser.parse_args(arguments)
 
     home = home_folder()
@@ -311,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             pool,
             open_embedder("embedder", home=home),
             open_reader(home=home),
-            None if chosen.without_likelihood else open_likelihood(home=home),
+            open_likelihood(home=home),
             chosen.cache,
         )
         uses = gather(search, questions, lambda text: print(text, file=sys.stderr))
@@ -330,8 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         threshold = find_threshold(chances, uses)
         shown["compared"] = compare(uses)
     else:
-        name = "reader" if chosen.without_likelihood else "likelihood"
-        parameters = get_manifest(name).parameters
+        parameters = get_manifest("reader").parameters
         calibration = Calibration.from_parameters(parameters)
         chances = [estimate(use.features, calibration) for use in uses]
         threshold = float(parameters["abstain_below"])
