@@ -9,14 +9,17 @@ model as in Sachan et al. 2022 ("Improving Passage Retrieval with Zero-Shot Ques
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from askpapers.encoders.llama import Llama
 from askpapers.models import ModelFile
 from askpapers.prompts import Prompt, load_prompt
 from askpapers.tokens import load_encoding
+
+SENTENCES = 2
+"""Of an abstract, beside its title, in a passage: as many in training as in the search."""
 
 
 class LanguageModel(Protocol):
@@ -51,6 +54,8 @@ class ModelLikelihood:
     def __init__(self, open_model: Callable[[], LanguageModel], prompt: Prompt) -> None:
         self._open_model = open_model
         self._prompt = prompt
+        self._opening = Lock()
+        self._opened: LanguageModel | None = None
 
     @classmethod
     def load(cls, weights: ModelFile, base: ModelFile, *, home: Path) -> ModelLikelihood:
@@ -63,9 +68,12 @@ class ModelLikelihood:
 
         return cls(open_model, load_prompt("likelihood"))
 
-    @cached_property
+    @property
     def _model(self) -> LanguageModel:
-        return self._open_model()
+        with self._opening:  # from Python 3.12 on, cached_property would open it once a thread
+            if self._opened is None:
+                self._opened = self._open_model()
+            return self._opened
 
     def measure(self, question: str, passages: Sequence[str]) -> list[float]:
         """See `Likelihood.measure`.

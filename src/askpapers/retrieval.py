@@ -33,13 +33,12 @@ from askpapers.evidence import (
 from askpapers.fusion import FEATURES, Fusion, find_close
 from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import Likelihood, make_passage
+from askpapers.likelihood import SENTENCES, Likelihood, make_passage
 from askpapers.queries import QueryVocabulary, Understanding, understand
 
 Kind = Literal["passages", "sentences"]
 
 _SENTENCES_PER_HIT = 3
-_SENTENCES_MEASURED = 2
 
 
 class Match(Protocol):
@@ -413,7 +412,7 @@ class Retriever:
 
 def show_best(title: str, sentences: Sequence[str], worth: Sequence[float]) -> str:
     """Return the passage that a paper is measured by: its title and its likeliest sentences."""
-    best = sorted(range(len(sentences)), key=lambda i: -worth[i])[:_SENTENCES_MEASURED]
+    best = sorted(range(len(sentences)), key=lambda i: -worth[i])[:SENTENCES]
     return make_passage(title, [sentences[i] for i in sorted(best)])
 
 

@@ -35,11 +35,11 @@ from askpapers.training.adapter_export import write_adapter
 from askpapers.training.adapter_model import (
     ALPHA,
     add_lora,
-    answer_logits,
     load_base,
     lora_tensors,
     restore_state,
     save_state,
+    token_losses,
 )
 
 
@@ -113,25 +113,9 @@ def make_batches(
 def batch_loss(model: Any, batch: Sequence[Encoded], padding: int) -> tuple[Any, float]:
     """Return the weighted mean loss (nats a token) of a batch, and the sum of its weights."""
     import torch
-    from torch.nn import functional
 
-    # Lengths in steps of 8 keep the number of shapes, and with it recompilations, small.
-    length = 8 * math.ceil(max(len(one.tokens) for one in batch) / 8)
-    tokens = torch.full((len(batch), length), padding, dtype=torch.long)
-    rows: list[int] = []
-    columns: list[int] = []
-    targets: list[int] = []
-    weights: list[float] = []
-    for row, one in enumerate(batch):
-        tokens[row, : len(one.tokens)] = torch.tensor(one.tokens)
-        answer = range(one.answer_start, len(one.tokens))
-        rows += [row] * len(answer)
-        columns += [position - 1 for position in answer]
-        targets += one.tokens[one.answer_start :]
-        weights += one.weights
-    logits = answer_logits(model, tokens, rows, columns)
-    losses = functional.cross_entropy(logits, torch.tensor(targets), reduction="none")
-    weight = torch.tensor(weights)
+    losses, _ = token_losses(model, [(one.tokens, one.answer_start) for one in batch], padding)
+    weight = torch.tensor([weight for one in batch for weight in one.weights])
     return (losses * weight).sum() / weight.sum(), float(weight.sum())
 
 

@@ -6,8 +6,9 @@ h = W x + (alpha / r) B A x, with A drawn at random and B zero at the start.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +155,34 @@ def answer_logits(model: Any, tokens: torch.Tensor, rows: Any, columns: Any) -> 
     hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
     logits: torch.Tensor = model.lm_head(hidden[rows, columns]).float()
     return logits
+
+
+def token_losses(
+    model: Any, texts: Sequence[tuple[Sequence[int], int]], padding: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the losses in nats, float32 (n,), of the learned tokens, and the row of each.
+
+    Args:
+        model: as `load_base` returned it.
+        texts: token numbers, and the place from which on they are learned (at least 1).
+        padding: the token that fills shorter rows.
+    """
+    import torch
+
+    # Lengths in steps of 8 keep the number of shapes, and with it recompilations, small.
+    length = 8 * math.ceil(max(len(ids) for ids, _ in texts) / 8)
+    tokens = torch.full((len(texts), length), padding, dtype=torch.long)
+    rows: list[int] = []
+    columns: list[int] = []
+    targets: list[int] = []
+    for row, (ids, start) in enumerate(texts):
+        tokens[row, : len(ids)] = torch.tensor(ids)
+        rows += [row] * (len(ids) - start)
+        columns += range(start - 1, len(ids) - 1)
+        targets += ids[start:]
+    logits = answer_logits(model, tokens, rows, columns)
+    losses = torch.nn.functional.cross_entropy(logits, torch.tensor(targets), reduction="none")
+    return losses, torch.tensor(rows)
 
 
 def _lora_parameters(model: Any) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import sys
 import time
@@ -25,18 +24,18 @@ from typing import Any
 from askpapers.domain import Paper
 from askpapers.encoders.low_rank import DOWN, UP
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import make_exchange, make_passage
+from askpapers.likelihood import SENTENCES, make_exchange, make_passage
 from askpapers.models import get_file, get_manifest
 from askpapers.prompts import load_prompt
 from askpapers.resources import home_folder
 from askpapers.training.adapter_export import gguf_name, permute_heads
 from askpapers.training.adapter_model import (
     add_lora,
-    answer_logits,
     load_base,
     lora_tensors,
     restore_state,
     save_state,
+    token_losses,
 )
 from askpapers.training.reader_data import (
     Question,
@@ -49,8 +48,6 @@ from askpapers.training.written import Abstract
 RANK = 8
 SCALE = 2.0
 """LoRA's alpha over its rank."""
-SENTENCES = 2
-"""Of an abstract, beside its title; the search shows as many."""
 _NEAR = 8
 
 
@@ -170,21 +167,8 @@ def measure(model: Any, batch: Sequence[Encoded], padding: int) -> Any:
     """Return log P(question | passage) in nats, float32 (n,), of each exchange."""
     import torch
 
-    length = 8 * math.ceil(max(len(one.tokens) for one in batch) / 8)
-    tokens = torch.full((len(batch), length), padding, dtype=torch.long)
-    rows: list[int] = []
-    columns: list[int] = []
-    targets: list[int] = []
-    for row, one in enumerate(batch):
-        tokens[row, : len(one.tokens)] = torch.tensor(one.tokens)
-        places = range(one.start, len(one.tokens))
-        rows += [row] * len(places)
-        columns += [place - 1 for place in places]
-        targets += one.tokens[one.start :]
-    losses = torch.nn.functional.cross_entropy(
-        answer_logits(model, tokens, rows, columns), torch.tensor(targets), reduction="none"
-    )
-    return -torch.zeros(len(batch)).index_add(0, torch.tensor(rows), losses)
+    losses, rows = token_losses(model, [(one.tokens, one.start) for one in batch], padding)
+    return -torch.zeros(len(batch)).index_add(0, rows, losses)
 
 
 def pair_loss(
