@@ -149,3 +149,20 @@ def test_a_trouble_that_is_only_named_is_told_where_it_was_brought_in():
     assert find_forerunners(evidence_of(ISSUE, "The masked issue is known."), ISSUE) == ()
     titled = made_paper("p3", "The Numerical Issue", ISSUE.abstract)
     assert find_forerunners(evidence_of(titled, named.quote), titled) == ()
+
+
+POINTS = made_paper(
+    "p3",
+    "Reward Models",
+    "Past a certain point ratings fall. We find these points by search. We use constraints. "
+    "Each model stays in range. A method optimises towards these points in one run.",
+)
+
+
+def test_what_was_brought_in_further_back_is_found_there():
+    quote = "A method optimises towards these points in one run."
+    assert [e.quote for e in find_forerunners(evidence_of(POINTS, quote, 0.5), POINTS)] == [
+        "Past a certain point ratings fall.",
+        "We find these points by search.",
+        "Each model stays in range.",
+    ]

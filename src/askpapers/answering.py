@@ -130,7 +130,7 @@ class Answerer:
         *,
         abstain_below: float,
         reader: Reader | None = None,
-        max_quotes: int = 3,
+        max_quotes: int = 4,
         own_reach: float = 4.0,
         other_reach: float = 2.0,
         max_survey: int = 5,

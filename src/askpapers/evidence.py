@@ -60,7 +60,7 @@ class Policy:
 
     max_sentences: int = 6
     max_papers: int = 4
-    per_paper: int = 3
+    per_paper: int = 4
     relevance_weight: float = 0.25
     repeat_cost: float = 1.0
     reach: float = 6.0

@@ -132,8 +132,7 @@ def _is_unknown(before: str, thing: str) -> bool:
         return False
     if _POSES.search(before) and _POSED.search(thing):
         return False
-    words = (word.lower() for word in re.split(r"\W+", thing))
-    return not any(word[:_STEM] in before.lower() for word in words if len(word) >= _STEM)
+    return not any(stem in before.lower() for stem in _stems(thing))
 
 
 def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
@@ -157,7 +156,30 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
         found.append(sentence)
         if not points_back(sentence.quote):
             break
-    return tuple(reversed(found))
+    for stems in _find_things(evidence.quote):
+        # What is spoken of further back ("these points") was brought in there.
+        if not any(_holds(sentence, stems) for sentence in found):
+            further = (s for s in reversed(before) if s not in found and _holds(s, stems[:1]))
+            source = next(further, None)
+            if source is not None and find_fault(source.quote) is None:
+                found += [source, *find_forerunners(source, paper)]
+    return tuple(sorted(dict.fromkeys(found), key=lambda sentence: sentence.start))
+
+
+def _find_things(quote: str) -> list[tuple[str, ...]]:
+    """Return the beginnings of the words of each thing that a sentence points back to."""
+    text = drop_opener(quote.lstrip())
+    things = [m for m in _LATER.finditer(text) if _is_unknown(text[: m.start()], m["thing"])]
+    return [stems for thing in things if (stems := _stems(thing["thing"]))]
+
+
+def _stems(thing: str) -> tuple[str, ...]:
+    words = (word.lower() for word in re.split(r"\W+", thing))
+    return tuple(word[:_STEM] for word in words if len(word) >= _STEM)
+
+
+def _holds(sentence: Evidence, stems: Sequence[str]) -> bool:
+    return any(stem in sentence.quote.lower() for stem in stems)
 
 
 def _find_named(quote: str, before: Sequence[Evidence], title: str) -> tuple[Evidence, ...]:

@@ -58,10 +58,16 @@ class ModelLikelihood:
         self._opened: LanguageModel | None = None
 
     @classmethod
-    def load(cls, weights: ModelFile, base: ModelFile, *, home: Path) -> ModelLikelihood:
-        """Return the one trained here: an adapter's weights over a GGUF, both verified."""
+    def load(
+        cls, find_files: Callable[[], tuple[ModelFile, ModelFile]], *, home: Path
+    ) -> ModelLikelihood:
+        """Return the one trained here: an adapter's weights over a GGUF.
+
+        `find_files` returns both, verified; it is called when the model is opened.
+        """
 
         def open_model() -> Llama:
+            weights, base = find_files()
             encoding = load_encoding(base.path, digest=base.digest, cache=home / "vocabularies")
             assert encoding is not None, "the vocabulary of the base model is one that is known"
             return Llama(base.path, encoding.encode_ordinary, adapter=weights.path)
@@ -79,6 +85,6 @@ class ModelLikelihood:
         """See `Likelihood.measure`.
 
         Raises:
-            ModelDamaged: a file cannot be read.
+            ModelMissing, ModelDamaged: a file is not here or not whole.
         """
         return self._model.measure([make_exchange(question, p, self._prompt) for p in passages])

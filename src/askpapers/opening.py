@@ -54,15 +54,14 @@ def open_reader(home: Path) -> TorchReader:
 def make_likelihood(home: Path) -> ModelLikelihood | None:
     """Return the likelihood of questions; None where the model that it lies over is not here.
 
-    Raises:
-        ModelMissing, ModelDamaged: a file is not whole, or the weights are not here.
+    Files are verified when a question first needs them: most need none.
     """
     from askpapers.likelihood import ModelLikelihood
 
     manifest = get_manifest("likelihood", kind="likelihood")
     if find_path(get_manifest(manifest.base or "smollm2-135m"), home=home) is None:
         return None
-    return ModelLikelihood.load(*_get_trained("likelihood", home), home=home)
+    return ModelLikelihood.load(lambda: _get_trained("likelihood", home), home=home)
 
 
 def open_judge(name: str, home: Path) -> SupportJudge:

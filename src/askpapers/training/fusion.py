@@ -321,12 +321,14 @@ def open_reader(*, home: Path) -> Reader:
 
 def open_likelihood(*, home: Path) -> Likelihood:
     """The shipped likelihood of questions."""
-    from askpapers.models import get_file, get_manifest
+    from askpapers.models import ModelFile, get_file, get_manifest
 
-    weights, base = (
-        get_file(get_manifest(name), home=home) for name in ("likelihood", "smollm2-135m")
-    )
-    return ModelLikelihood.load(weights, base, home=home)
+    def find_files() -> tuple[ModelFile, ModelFile]:
+        names = ("likelihood", "smollm2-135m")
+        weights, base = (get_file(get_manifest(name), home=home) for name in names)
+        return weights, base
+
+    return ModelLikelihood.load(find_files, home=home)
 
 
 def fitting_questions(name: str, questions: Sequence[Question]) -> list[Question]:
