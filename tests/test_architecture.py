@@ -32,6 +32,7 @@ LAYERS = [
         "availability",
         "fusion",
         "likelihood",
+        "candidates",
         "retrieval",
         "indexing",
         "support",

@@ -5,12 +5,14 @@ from datetime import date
 import numpy as np
 import pytest
 
-from askpapers.answerability import FEATURES, NEAR, Calibration, estimate
+from askpapers.answerability import FEATURES, LIKELY, NEAR, UNLIKELY, Calibration, estimate
+from askpapers.candidates import CandidateSearch
 from askpapers.domain import Filters, Paper
 from askpapers.encoders.reader import Reading
 from askpapers.evidence import Policy
 from askpapers.fusion import Fusion
 from askpapers.lexical import LexicalIndex
+from askpapers.likelihood import NO_PASSAGE
 from askpapers.models import get_manifest
 from askpapers.queries import QueryVocabulary, understand
 from askpapers.retrieval import Retriever, show_best
@@ -145,13 +147,14 @@ def test_where_code_is_is_evidence_only_where_it_is_asked(parts):
 class ScriptedLikelihood:
     """Finds a passage likelier the more often it holds its word."""
 
-    def __init__(self, word):
+    def __init__(self, word, nats=10.0):
         self.word = word
+        self.nats = nats
         self.seen = []
 
     def measure(self, question, passages):
         self.seen.append((question, passages))
-        return [10.0 * passage.count(self.word) for passage in passages]
+        return [self.nats * passage.count(self.word) for passage in passages]
 
 
 def test_the_likelihood_parts_papers_that_the_reader_leaves_close(parts):
@@ -162,7 +165,7 @@ def test_the_likelihood_parts_papers_that_the_reader_leaves_close(parts):
     for word in ("slowly", "letters"):
         likelihood = ScriptedLikelihood(word)
         result = Retriever(**made, likelihood=likelihood).search("How does regret grow?")
-        ((question, passages),) = likelihood.seen
+        question, passages = likelihood.seen[0]
         assert question == "How does regret grow?"
         assert len(passages) == 2
         found.append((result.hits[0].paper.paper_id, result.evidence[0].paper_id))
@@ -182,7 +185,20 @@ def test_papers_that_are_asked_for_together_are_not_parted(parts):
     likelihood = ScriptedLikelihood("slowly")
     made = {**parts, "reader": PickyReader("egret"), "calibration": CALIBRATION}
     Retriever(**made, likelihood=likelihood).search("Which papers study regret?")
-    assert likelihood.seen == []
+    ((_, passages),) = likelihood.seen  # whether the first is near
+    assert passages[1:] == [NO_PASSAGE]
+
+
+def test_what_is_far_in_words_is_near_where_the_lead_makes_it_likely(parts):
+    made = {**parts, "reader": PickyReader("slowly"), "calibration": CALIBRATION}
+    question = "Which soup is cooked slowly?"
+    far = Retriever(**made).search(question).signals
+    assert far["near_passage"] < NEAR
+    for nats, near in ((UNLIKELY, far["near_passage"]), (LIKELY, NEAR)):
+        likelihood = ScriptedLikelihood("slowly", nats)
+        result = Retriever(**made, likelihood=likelihood).search(question)
+        assert result.signals["near_passage"] == pytest.approx(near)
+        assert result.signals["best_sentence"] == far["best_sentence"]
 
 
 def test_a_paper_is_measured_by_its_likeliest_sentences():
@@ -264,16 +280,15 @@ def test_a_named_paper_is_the_only_one(parts):
 
 
 def test_a_mentioned_name_is_a_candidate_and_a_feature(parts):
-    retriever = Retriever(**parts)
     read = understand("Is ROBO about regret?", parts["vocabulary"], today=date(2024, 6, 1))
-    found = retriever.gather(read)
+    found = CandidateSearch(parts["dense"], parts["lexical"], parts["embedder"]).gather(read)
     assert found.features[found.paper_ids.index("robot"), -1] == 1.0
 
 
 def test_an_acronym_is_searched_by_its_expansion_too(parts):
     lexical = parts["lexical"]
     read = understand("What does SAM cut?", parts["vocabulary"], today=date(2024, 6, 1))
-    found = Retriever(**parts).gather(read)
+    found = CandidateSearch(parts["dense"], lexical, parts["embedder"]).gather(read)
     at = found.paper_ids.index("vision")
     plain = lexical.score("What does SAM cut?").whole[lexical.positions["vision"]]
     assert found.features[at, 3] > plain

@@ -27,6 +27,10 @@ FOUND_FEATURES = ("near_passage", "near_sentence")
 up to NEAR: what is off topic is hardly ever nearer, and a near miss is as near as an answer. A
 lead that holds every word of the question is as near, whatever the vectors make of a rare term."""
 NEAR = 0.42
+UNLIKELY, LIKELY = 5.0, 20.0
+"""Nats by which the lead makes the question likelier than no passage does: up to the first it is
+as far as the vectors say, from the second on as near as can be. Of the questions that are off topic
+95 in 100 gain less than 8; of those that are answered in quite other words, 3 in 4 more than 20."""
 READ_FEATURES = ("best_answerable", "lead_answerable", "best_sentence", "best_relevance")
 WORD_FEATURES = (
     "no_rare_word",
@@ -183,6 +187,16 @@ def measure(
         "told": float(bool(lead.read.told) or _is_title(asked, rarity(lead.title))),
     }
     return found | measure_readings(ranked) | words
+
+
+def bring_near(features: Mapping[str, float], nats: float) -> dict[str, float]:
+    """Return the features with those of FOUND_FEATURES that the likelihood raises.
+
+    What a language model finds likely from the lead, by `nats` more than from no passage, is near
+    to it, however far the words of the question are from its own.
+    """
+    near = NEAR * min(1.0, max(0.0, (nats - UNLIKELY) / (LIKELY - UNLIKELY)))
+    return {**features, **{name: max(near, features[name]) for name in FOUND_FEATURES}}
 
 
 def measure_readings(ranked: Sequence[ReadPaper]) -> dict[str, float]:

@@ -43,6 +43,10 @@ def make_passage(title: str, sentences: Sequence[str]) -> str:
     return " ".join([f"{title}.", *sentences])
 
 
+NO_PASSAGE = make_passage("A paper", [])
+"""What says nothing: a question is likelier from any passage that has to do with it."""
+
+
 def make_exchange(question: str, passage: str, prompt: Prompt) -> tuple[str, str]:
     """Return what the model reads and what it is measured on; together they are the text."""
     return prompt.render(passage=" ".join(passage.split())), f" {' '.join(question.split())}"

@@ -1,7 +1,6 @@
 """Finds papers for a question: candidates from three searches, fused, then read.
 
-Candidates are the union of the nearest passages, the nearest sentences and the best papers by
-BM25. A fitted linear score ranks them; the reader reads the best few, gives the final order and
+A fitted linear score ranks the candidates; the reader reads the best few, gives the final order and
 says which of their sentences hold the answer; where it leaves several papers close together, a
 language model says which of them makes the question likeliest. Filters act before everything.
 """
@@ -11,14 +10,22 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
-from typing import Literal, Protocol
 
 import numpy as np
 
-from askpapers.answerability import Calibration, Page, count_relevant, estimate, measure
+from askpapers.answerability import (
+    NEAR,
+    Calibration,
+    Page,
+    bring_near,
+    count_relevant,
+    estimate,
+    measure,
+)
 from askpapers.availability import asks_where, only_says_where
+from askpapers.candidates import Candidates, CandidateSearch, DenseIndex, Depths
 from askpapers.domain import Dropped, Evidence, Filters, Hit, Paper, Query, SearchResult, Span
 from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader, Reading
@@ -33,87 +40,10 @@ from askpapers.evidence import (
 from askpapers.fusion import FEATURES, Fusion, find_close
 from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import SENTENCES, Likelihood, make_passage
-from askpapers.queries import QueryVocabulary, Understanding, understand
-
-Kind = Literal["passages", "sentences"]
+from askpapers.likelihood import NO_PASSAGE, SENTENCES, Likelihood, make_passage
+from askpapers.queries import QueryVocabulary, understand
 
 _SENTENCES_PER_HIT = 3
-
-
-class Match(Protocol):
-    """A passage or sentence that a vector search found; `score` is a cosine."""
-
-    @property
-    def paper_id(self) -> str: ...  # noqa: D102
-    @property
-    def start(self) -> int: ...  # noqa: D102
-    @property
-    def end(self) -> int: ...  # noqa: D102
-    @property
-    def score(self) -> float: ...  # noqa: D102
-
-
-class DenseIndex(Protocol):
-    """The vectors of all passages and sentences."""
-
-    @property
-    def papers(self) -> Mapping[str, Paper]:
-        """Every indexed paper by its id."""
-        ...
-
-    def query(
-        self,
-        kind: Kind,
-        vector: np.ndarray,
-        *,
-        limit: int,
-        paper_ids: Collection[str] | None = None,
-    ) -> Sequence[Match]:
-        """The nearest items, best first, only those of `paper_ids` where given."""
-        ...
-
-    def score(
-        self, kind: Kind, vector: np.ndarray, *, paper_ids: Collection[str]
-    ) -> Sequence[Match]:
-        """The cosine of every item of a few papers."""
-        ...
-
-    def sentences(self, paper_id: str) -> Sequence[Span]:
-        """The sentences of a paper's abstract, in order."""
-        ...
-
-    def find_papers(self, filters: Filters) -> Collection[str] | None:
-        """The papers that pass the filters, None for all."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Depths:
-    """How many each search contributes: items of the vector searches, papers by BM25."""
-
-    passages: int = 48
-    sentences: int = 64
-    lexical: int = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """The papers a question may be about, in no order.
-
-    `features` is float64 (n, len(FEATURES)), raw. `sentences` are the scored sentences of each
-    paper that are known so far, best first.
-    """
-
-    paper_ids: tuple[str, ...]
-    features: np.ndarray
-    sentences: Mapping[str, Sequence[Match]] = field(default_factory=dict)
-    corrections: tuple[tuple[str, str], ...] = ()
-
-    def cosines(self, paper_id: str) -> tuple[float, float]:
-        """The best cosine of a candidate's passages, and of its sentences, with the question."""
-        row = self.features[self.paper_ids.index(paper_id)]
-        return float(row[FEATURES.index("passage")]), float(row[FEATURES.index("sentence")])
 
 
 class Retriever:
@@ -139,7 +69,7 @@ class Retriever:
         self._dense = dense
         self._lexical = lexical
         self._vocabulary = vocabulary
-        self._embedder = embedder
+        self._candidates = CandidateSearch(dense, lexical, embedder, depths)
         self._fusion = fusion
         self._reader = reader
         self._calibration = calibration
@@ -147,7 +77,6 @@ class Retriever:
         self._policy = policy or Policy()
         self._limit = limit
         self._read_papers = read_papers
-        self._depths = depths or Depths()
         self._today = today
 
     def search(
@@ -162,7 +91,7 @@ class Retriever:
         limit = limit or self._limit
         read = understand(question, self._vocabulary, today=self._today(), filters=filters)
         query, allowed = self._allow(read.query, filters or Filters())
-        candidates = self.gather(read, limit=limit, allowed=allowed)
+        candidates = self._candidates.gather(read, limit=limit, allowed=allowed)
         notes = (
             *query.notes,
             *(f"{written!r} read as {taken!r}" for written, taken in candidates.corrections),
@@ -191,54 +120,6 @@ class Retriever:
                 left_out=self._left_out(hits),
             )
         return self._read(candidates, query, ids, ranked, limit, started)
-
-    def gather(
-        self, read: Understanding, *, limit: int = 8, allowed: Collection[str] | None = None
-    ) -> Candidates:
-        """Collect candidates and their features; `allowed` are the papers that pass the filters."""
-        query = read.query.search_query or read.query.question
-        text = f"{query} ({', '.join(read.added)})" if read.added else query
-        vector = self._embedder.embed_questions([text])[0]
-        depth = self._depths
-        passages = _best(
-            self._dense.query(
-                "passages", vector, limit=max(depth.passages, 3 * limit), paper_ids=allowed
-            )
-        )
-        sentences = _group(
-            self._dense.query(
-                "sentences", vector, limit=max(depth.sentences, 4 * limit), paper_ids=allowed
-            )
-        )
-        lexical = self._lexical.score(query, added=read.added)
-        mask = None if allowed is None else self._lexical.mask(allowed)
-        by_terms = self._lexical.rank(
-            lexical.whole + 0.3 * lexical.title, max(depth.lexical, 2 * limit), mask
-        )
-        named = [p for p in read.named if allowed is None or p in allowed]
-        ids = tuple(
-            dict.fromkeys(
-                [*passages, *sentences, *(self._lexical.paper_ids[i] for i in by_terms), *named]
-            )
-        )
-        passages |= _best(
-            self._dense.score("passages", vector, paper_ids=[p for p in ids if p not in passages])
-        )
-        sentences |= _group(
-            self._dense.score("sentences", vector, paper_ids=[p for p in ids if p not in sentences])
-        )
-        features = np.zeros((len(ids), len(FEATURES)))
-        for row, paper_id in enumerate(ids):
-            at = self._lexical.positions.get(paper_id)
-            features[row] = (
-                passages.get(paper_id, 0.0),
-                max((m.score for m in sentences.get(paper_id, ())), default=0.0),
-                lexical.title[at] if at is not None else 0.0,
-                lexical.whole[at] if at is not None else 0.0,
-                lexical.coverage[at] if at is not None else 0.0,
-                float(paper_id in read.named),
-            )
-        return Candidates(ids, features, sentences, lexical.corrections)
 
     def _drop_variants(self, order: Sequence[int], paper_ids: Sequence[str]) -> list[int]:
         """Keep the best of papers that are versions of one another: they are one source."""
@@ -317,6 +198,12 @@ class Retriever:
             for paper in chosen_from
         ]
         signals = measure(asked, pages, self._lexical.rarities, self._policy)
+        if self._likelihood is not None and chosen and signals["near_passage"] < NEAR:
+            # A lead that is far in words may be near in meaning.
+            lead = place[chosen[0].paper_id]
+            passage = show_best(*texts[lead], readings[lead].sentences)
+            likely, unlikely = self._likelihood.measure(asked, [passage, NO_PASSAGE])
+            signals = bring_near(signals, likely - unlikely)
         hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
             query=query,
@@ -423,26 +310,11 @@ def _drop_addresses(question: str, evidence: Sequence[Evidence]) -> tuple[Eviden
     return tuple(e for e in evidence if not only_says_where(e.quote)) or tuple(evidence)
 
 
-def _best(matches: Sequence[Match]) -> dict[str, float]:
-    """The best score of each paper."""
-    best: dict[str, float] = {}
-    for match in matches:
-        best[match.paper_id] = max(match.score, best.get(match.paper_id, -1.0))
-    return best
-
-
 def _correct(question: str, corrections: Sequence[tuple[str, str]]) -> str:
     """The question as it was read: a misspelt word tells the reader nothing; names stay."""
     for written, taken in corrections:
         question = re.sub(rf"\b{re.escape(written)}\b", taken, question)
     return question
-
-
-def _group(matches: Sequence[Match]) -> dict[str, list[Match]]:
-    grouped: dict[str, list[Match]] = {}
-    for match in matches:
-        grouped.setdefault(match.paper_id, []).append(match)
-    return grouped
 
 
 def _evidence(paper: Paper, span: Span, score: float) -> Evidence:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from askpapers.candidates import Kind
 from askpapers.domain import Filters, Paper, Span
 from askpapers.encoders.embedder import Embedder
 from askpapers.passages import embedding_text, make_passages, make_sentences
-from askpapers.retrieval import Kind
 
 NAMES = ("abstractqa", "scifact", "cranfield", "cisi")
 TODAY = date(2026, 1, 1)

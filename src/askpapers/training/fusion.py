@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from askpapers.candidates import CandidateSearch
 from askpapers.encoders.embedder import Embedder, SentenceTransformerEmbedder
 from askpapers.encoders.reader import Reader, Reading
 from askpapers.fusion import (
@@ -33,7 +34,7 @@ from askpapers.fusion import (
 from askpapers.lexical import LexicalIndex
 from askpapers.likelihood import Likelihood, ModelLikelihood
 from askpapers.queries import QueryVocabulary, understand
-from askpapers.retrieval import Retriever, show_best
+from askpapers.retrieval import show_best
 from askpapers.training.collections import TODAY, MatrixIndex, Question, load_collection
 from askpapers.training.pairs import is_held_out
 
@@ -80,17 +81,11 @@ class Bench:
         self.questions = collection.questions
         self.dense = MatrixIndex(collection.papers, embedder, cache=cache)
         self._vocabulary = QueryVocabulary.build(collection.papers)
-        self._retriever = Retriever(
-            dense=self.dense,
-            lexical=LexicalIndex.build(collection.papers),
-            vocabulary=self._vocabulary,
-            embedder=embedder,
-            fusion=UNFITTED,
-        )
+        self._search = CandidateSearch(self.dense, LexicalIndex.build(collection.papers), embedder)
 
     def gather(self, question: Question) -> Case:
         """Search once and keep the features of every candidate."""
-        found = self._retriever.gather(understand(question.text, self._vocabulary, today=TODAY))
+        found = self._search.gather(understand(question.text, self._vocabulary, today=TODAY))
         grades = np.array([question.judgements.get(p, 0) for p in found.paper_ids], dtype=float)
         missed = len(set(question.judgements) - set(found.paper_ids))
         return Case(question, found.paper_ids, found.features, grades, missed)
