@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 
 from askpapers.answerability import (
     FEATURES,
+    FOUND_FEATURES,
+    LIKELY,
     NEAR,
     READ_FEATURES,
+    UNLIKELY,
     WORD_FEATURES,
     Calibration,
     Page,
+    bring_near,
     count_relevant,
     estimate,
-    find_uncounted,
     find_unmentioned,
     measure,
     measure_readings,
@@ -113,32 +116,6 @@ def test_a_question_that_a_sentence_holds_whole_is_likelier_answered() -> None:
 )
 def test_a_counted_thing_needs_a_figure_beside_it(question: str, lacks: bool) -> None:
     assert features_of(question)["no_counted"] == -float(lacks)
-
-
-@pytest.mark.parametrize(
-    ("question", "uncounted"),
-    [
-        ("How many prompts are in the set?", "prompts"),
-        ("how many GPU hours", None),
-        ("On how many languages was it tried?", "languages"),
-        ("Of its two stages, how many steps does each take?", "steps"),
-        ("How many categories does it have?", None),
-        ("How many times faster is it?", None),
-        ("How many percent faster is it?", None),
-        ("How many exist?", None),
-        ("How many queries does it need?", None),
-        ("I wonder how many prompts one needs. Is there a rule?", None),
-        ("How much data does it need?", None),
-    ],
-)
-def test_what_no_sentence_counts_is_named(question: str, uncounted: str | None) -> None:
-    sentences = [
-        "It took 77 GPU hours.",
-        "Prompts of many kinds are then sorted into five categories.",
-        "RF-8 languages.",
-        "It needs O(n) queries.",
-    ]
-    assert find_uncounted(question, sentences) == uncounted
 
 
 @pytest.mark.parametrize(
@@ -245,3 +222,18 @@ def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
 def test_names_that_no_text_mentions_are_found(question, unmentioned):
     texts = ["RITA: Group Attention", "The critical batch size of a ResNet-18 grows."]
     assert find_unmentioned(question, texts) == unmentioned
+
+
+def test_a_figure_that_the_lead_does_not_give_is_a_mark() -> None:
+    assert features_of("What accuracy does Plover reach?", shown=1)["no_measured"] == 0.0
+    assert features_of("How long does training take?", shown=1)["no_measured"] == -1.0
+
+
+def test_what_the_lead_makes_likely_is_near_and_nothing_else_changes() -> None:
+    far = features_of("Which optimizer does Plover use?", shown=1) | dict.fromkeys(
+        FOUND_FEATURES, 0.1
+    )
+    assert bring_near(far, UNLIKELY) == far
+    assert bring_near(far, LIKELY + 1) == far | dict.fromkeys(FOUND_FEATURES, NEAR)
+    between = bring_near(far, (UNLIKELY + LIKELY) / 2)["near_passage"]
+    assert between == pytest.approx(NEAR / 2)

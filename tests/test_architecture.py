@@ -28,6 +28,7 @@ LAYERS = [
         "questions",
         "queries",
         "evidence",
+        "figures",
         "answerability",
         "availability",
         "fusion",

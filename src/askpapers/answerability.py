@@ -21,6 +21,14 @@ from typing import Any
 from askpapers.encoders.reader import Reading
 from askpapers.errors import ResourceError
 from askpapers.evidence import LIMIT, Policy, ReadPaper, choose_evidence, log_odds
+from askpapers.figures import (
+    AUXILIARY,
+    PHRASE,
+    PHRASE_END,
+    find_uncounted,
+    find_unmeasured,
+    lacks_figure,
+)
 
 FOUND_FEATURES = ("near_passage", "near_sentence")
 """Cosines of the question with the lead's best passage, and with the best sentence of any paper,
@@ -38,6 +46,7 @@ WORD_FEATURES = (
     "asked_shown",
     "no_figure",
     "no_counted",
+    "no_measured",
     "unmentioned",
     "unheld",
     "told",
@@ -53,49 +62,11 @@ _NAME = re.compile(
 )
 _AMOUNT = re.compile(r"\d[\d.]*[A-Za-z]{1,2}")
 """An amount with its unit ("30B", "96K", "9000X") is no name."""
-_NUMBER_WORDS = (
-    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|fifty|hundreds?"
-    "|thousands?|millions?|billions?|dozens?|half|halves?|halved|twice|thrice|doubl\\w+|tripl\\w+"
-    "|single|orders? of magnitude"
-)
-_FORMULA = r"\\?(?:\b(?:O|Omega|Theta|poly|log)|[ΩΘ])\s?\([^()]*\)|\$[^$]+\$"
-_FIGURE = re.compile(
-    rf"(?<![\w-])\d[\d.,]*\w?(?![\w-])|\b(?:{_NUMBER_WORDS})\b|{_FORMULA}", re.IGNORECASE
-)
-"""A number by itself, or a formula; the one in "CIFAR-10" or "1x1" is part of a name."""
-_AUXILIARY = (
-    "do|does|did|is|are|was|were|has|have|had|can|could|will|would|shall|should|must|may|might"
-)
-_SMALL = (
-    f"{_AUXILIARY}|of|in|for|on|per|from|to|with|at|by|under|over|between|into|than|that|when|if"
-    "|the|a|an|it|its|you|i|we|they|and|or|each|as"
-)
-_PHRASE = rf"(?:(?!(?:{_SMALL})\b)[\w/+'-]+\s+){{0,4}}?(?!(?:{_SMALL})\b)[\w/+'-]+"
-_PHRASE_END = rf"(?=\s+(?:{_SMALL})\b|\s*[?,.;:]|\s*$)"
-_MEASURES = (
-    "accuracy|accuracies|percentage|percent|number|rate|score|f1|bleu|rouge|map|auc|perplexity"
-    "|error|size|factor|fraction|share|proportion|speed-?up|cost|throughput|latency|exponent"
-    "|dimension|length|ratio|coefficient|temperature|width|depth"
-)
-_ASKS_FIGURE = re.compile(
-    r"\bhow (?:many|fast|large|big|often|deep|far|high|small|few|old|accurate(?:ly)?)\b"
-    r"|\bhow (?:much|long) (?!(?:is|must|should|can|could)\b)"
-    rf"|\b(?:what|which) (?:(?!(?:{_SMALL})\b)[\w./+-]+ ){{0,4}}(?:{_MEASURES})\b"
-    rf"|\bwhat (?:is|was|are|were) (?:the|its) (?:(?!(?:{_SMALL})\b)[\w./+-]+ ){{0,4}}"
-    rf"(?:{_MEASURES})\b"
-    r"|^\W*number of\b",
-    re.IGNORECASE,
-)
-_COUNTED = re.compile(
-    rf"(?:^|[:;,?]\s)\W*(?:\w+ )?how many (?P<what>{_PHRASE}){_PHRASE_END}", re.IGNORECASE
-)
 _ASKED = re.compile(
-    rf"\b(?:(?:which|what|whose|how (?:many|much)) (?P<a>{_PHRASE})(?=\s+(?:{_AUXILIARY}|of)\b)"
-    rf"|what (?:is|was|are|were) (?:the|its|their) (?P<b>{_PHRASE}){_PHRASE_END})",
+    rf"\b(?:(?:which|what|whose|how (?:many|much)) (?P<a>{PHRASE})(?=\s+(?:{AUXILIARY}|of)\b)"
+    rf"|what (?:is|was|are|were) (?:the|its|their) (?P<b>{PHRASE}){PHRASE_END})",
     re.IGNORECASE,
 )
-_UNCOUNTABLE = frozenset(("percent", "percentage", "point", "time", "fold"))
-_NEAR_WORDS = 6
 _TITLE_SHARE = 0.75
 _MOST = 2
 
@@ -177,8 +148,9 @@ def measure(
         "asked_held": _cover_asked(question, held, rarity) - 1.0,
         "asked_shown": _cover_asked(question, set(rarity(" ".join([lead.title, *own]))), rarity)
         - 1.0,
-        "no_figure": -float(_lacks_figure(question, own)),
+        "no_figure": -float(lacks_figure(question, own)),
         "no_counted": -float(find_uncounted(question, [lead.title, *lead.sentences]) is not None),
+        "no_measured": -float(find_unmeasured(question, [lead.text]) is not None),
         "unmentioned": -float(
             min(_MOST, len(find_unmentioned(question, [page.text for page in sources])))
         ),
@@ -252,29 +224,6 @@ def find_unmentioned(question: str, texts: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def find_uncounted(question: str, sentences: Sequence[str]) -> str | None:
-    """Return what the question asks the number of ("prompts") where no sentence counts it.
-
-    A figure within a few words of the counted noun counts it, whether 4,600 or "four". What is
-    measured rather than counted (percent, times) is not looked for. Of the questions of
-    abstractqa (train and dev), 25% of the unanswerable ones and 0.24% of the others ask for a
-    number that their abstract does not give; 46% and 1.2% do so or name what it does not.
-    """
-    match = _COUNTED.search(question)
-    words = _WORD.findall(match["what"]) if match else []
-    plurals = [word for word in words if _singular(word) != word.lower()]
-    if not plurals or _singular(plurals[-1]) in _UNCOUNTABLE:
-        return None
-    counted = _singular(plurals[-1])
-    for sentence in sentences:
-        for figure in _FIGURE.finditer(sentence):
-            after = _WORD.findall(sentence[figure.end() :])[:_NEAR_WORDS]
-            before = _WORD.findall(sentence[: figure.start()])[-_NEAR_WORDS:]
-            if counted in map(_singular, (*before, *after)):
-                return None
-    return plurals[-1]
-
-
 def _is_title(asked: Mapping[str, float], named: Mapping[str, float]) -> bool:
     """Tell whether a question asks for a paper by its title, perhaps shortened, and no more."""
     return set(asked) <= set(named) and _cover(named, set(asked)) >= _TITLE_SHARE
@@ -291,19 +240,3 @@ def _cover_asked(question: str, held: set[str], rarity: Rarity) -> float:
     match = _ASKED.search(question)
     asked = rarity(match["a"] or match["b"]) if match else {}
     return _cover(asked, held) if asked else 1.0
-
-
-def _lacks_figure(question: str, shown: Sequence[str]) -> bool:
-    """Tell whether a figure is asked for and the evidence holds none but the question's own."""
-    if not _ASKS_FIGURE.search(question):
-        return False
-    known = {figure.lower().strip(".,") for figure in _FIGURE.findall(question)}
-    found = {figure.lower().strip(".,") for text in shown for figure in _FIGURE.findall(text)}
-    return not found - known
-
-
-def _singular(word: str) -> str:
-    word = word.lower()
-    if word.endswith("ies") and len(word) > 4:
-        return f"{word[:-3]}y"
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word

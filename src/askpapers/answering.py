@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from askpapers.answerability import find_uncounted, find_unmentioned
+from askpapers.answerability import find_unmentioned
 from askpapers.citations import render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
@@ -30,6 +30,7 @@ from askpapers.domain import (
     Usage,
 )
 from askpapers.encoders.reader import Reader
+from askpapers.figures import find_uncounted, find_unmeasured
 from askpapers.forerunners import find_forerunners
 from askpapers.injections import take_out
 from askpapers.questions import asks_nothing, check_question
@@ -416,6 +417,9 @@ def _find_reason_to_abstain(
     uncounted = find_uncounted(question, texts)
     if uncounted:
         return f"the closest abstracts do not say how many {uncounted}"
+    unmeasured = find_unmeasured(question, texts)
+    if unmeasured:
+        return f"the closest abstracts do not give {unmeasured}"
     if result.answerability < abstain_below:
         return "the closest abstracts do not state what is asked"
     return None
