@@ -211,7 +211,8 @@ def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
         ("What does RITA reach on ImageNet?", ("ImageNet",)),
         ("How fast is RITA?", ()),
         ("What is the CBS of this?", ()),
-        ("Does ResNet50 help GPT-4o?", ("ResNet50", "GPT")),
+        ("Does ResNet50 help GPT-4o?", ("ResNet50", "GPT-4o")),
+        ("What does RITA reach on CIFAR-100, and on CIFAR-10?", ("CIFAR-100",)),
         ("Do ResNets help?", ()),
         ("what about imagenet?", ()),
         ("Is RITA 900X faster than a 30B model with 96K tokens?", ()),
@@ -220,7 +221,7 @@ def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
     ],
 )
 def test_names_that_no_text_mentions_are_found(question, unmentioned):
-    texts = ["RITA: Group Attention", "The critical batch size of a ResNet-18 grows."]
+    texts = ["RITA: Group Attention", "The critical batch size of a ResNet-18 grows on CIFAR-10."]
     assert find_unmentioned(question, texts) == unmentioned
 
 

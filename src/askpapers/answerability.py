@@ -57,7 +57,8 @@ Rarity = Callable[[str], Mapping[str, float]]
 
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(
-    r"(?<!\b[Mm]y )(?<!\b[Oo]ur )\b(?:\w*[A-Z]\w*[A-Z]\w*|\w*[A-Z]\w*\d\w*|\w*\d\w*[A-Z]\w*)\b"
+    r"(?<!\b[Mm]y )(?<!\b[Oo]ur )\b(?:[A-Z][A-Za-z]+-\d+[A-Za-z]{0,2}"
+    r"|\w*[A-Z]\w*[A-Z]\w*|\w*[A-Z]\w*\d\w*|\w*\d\w*[A-Z]\w*)\b"
     r"(?!-(?:like|style|type)\b)"
 )
 _AMOUNT = re.compile(r"\d[\d.]*[A-Za-z]{1,2}")
@@ -204,7 +205,7 @@ def count_relevant(readings: Sequence[Reading], calibration: Calibration) -> int
 def find_unmentioned(question: str, texts: Sequence[str]) -> tuple[str, ...]:
     """Return the names in a question that none of the texts mentions, in order.
 
-    A name has two capitals, or a capital and a digit ("ImageNet", "QQP", "R1"); an amount
+    A name has two capitals, or a capital and a digit ("ImageNet", "R1", "CIFAR-100"); an amount
     ("30B"), a likeness ("GPS-like") or what the asker has ("my GPU") is none. It is mentioned as
     a word, as part of a compound, or by the initials of consecutive words.
     """
@@ -214,7 +215,7 @@ def find_unmentioned(question: str, texts: Sequence[str]) -> tuple[str, ...]:
     initials = "".join(word[0] for word in words)
 
     def is_mentioned(name: str) -> bool:
-        bare = name.lower().rstrip("s")
+        bare = name.lower().replace("-", "").rstrip("s")
         return bare in known or bare in joined or bare in initials
 
     return tuple(
