@@ -21,7 +21,6 @@ from askpapers.answerability import (
     bring_near,
     count_relevant,
     estimate,
-    find_unmentioned,
     measure,
     measure_readings,
 )
@@ -203,26 +202,6 @@ def test_calibration_is_read_from_the_manifest() -> None:
 def test_malformed_calibration_is_refused(table: dict[str, object]) -> None:
     with pytest.raises(ResourceError):
         Calibration.from_parameters(table)
-
-
-@pytest.mark.parametrize(
-    ("question", "unmentioned"),
-    [
-        ("What does RITA reach on ImageNet?", ("ImageNet",)),
-        ("How fast is RITA?", ()),
-        ("What is the CBS of this?", ()),
-        ("Does ResNet50 help GPT-4o?", ("ResNet50", "GPT-4o")),
-        ("What does RITA reach on CIFAR-100, and on CIFAR-10?", ("CIFAR-100",)),
-        ("Do ResNets help?", ()),
-        ("what about imagenet?", ()),
-        ("Is RITA 900X faster than a 30B model with 96K tokens?", ()),
-        ("Does RITA work on GPS-like tracks?", ()),
-        ("My GPU is small and our TPU is gone; is RITA fast?", ()),
-    ],
-)
-def test_names_that_no_text_mentions_are_found(question, unmentioned):
-    texts = ["RITA: Group Attention", "The critical batch size of a ResNet-18 grows on CIFAR-10."]
-    assert find_unmentioned(question, texts) == unmentioned
 
 
 def test_a_figure_that_the_lead_does_not_give_is_a_mark() -> None:

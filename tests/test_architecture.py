@@ -29,6 +29,7 @@ LAYERS = [
         "queries",
         "evidence",
         "figures",
+        "names",
         "answerability",
         "availability",
         "fusion",

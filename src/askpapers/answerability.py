@@ -29,6 +29,7 @@ from askpapers.figures import (
     find_unmeasured,
     lacks_figure,
 )
+from askpapers.names import find_unmentioned
 
 FOUND_FEATURES = ("near_passage", "near_sentence")
 """Cosines of the question with the lead's best passage, and with the best sentence of any paper,
@@ -55,14 +56,6 @@ FEATURES = (*FOUND_FEATURES, *READ_FEATURES, *WORD_FEATURES)
 Rarity = Callable[[str], Mapping[str, float]]
 """Stems of a text, stop words left out, each with its rarity (0..1) among the papers."""
 
-_WORD = re.compile(r"\w+")
-_NAME = re.compile(
-    r"(?<!\b[Mm]y )(?<!\b[Oo]ur )\b(?:[A-Z][A-Za-z]+-\d+[A-Za-z]{0,2}"
-    r"|\w*[A-Z]\w*[A-Z]\w*|\w*[A-Z]\w*\d\w*|\w*\d\w*[A-Z]\w*)\b"
-    r"(?!-(?:like|style|type)\b)"
-)
-_AMOUNT = re.compile(r"\d[\d.]*[A-Za-z]{1,2}")
-"""An amount with its unit ("30B", "96K", "9000X") is no name."""
 _ASKED = re.compile(
     rf"\b(?:(?:which|what|whose|how (?:many|much)) (?P<a>{PHRASE})(?=\s+(?:{AUXILIARY}|of)\b)"
     rf"|what (?:is|was|are|were) (?:the|its|their) (?P<b>{PHRASE}){PHRASE_END})",
@@ -200,29 +193,6 @@ def estimate(features: Mapping[str, float], calibration: Calibration) -> float:
 def count_relevant(readings: Sequence[Reading], calibration: Calibration) -> int:
     """Return how many papers were read as relevant enough."""
     return sum(reading.relevance >= calibration.relevance_floor for reading in readings)
-
-
-def find_unmentioned(question: str, texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the names in a question that none of the texts mentions, in order.
-
-    A name has two capitals, or a capital and a digit ("ImageNet", "R1", "CIFAR-100"); an amount
-    ("30B"), a likeness ("GPS-like") or what the asker has ("my GPU") is none. It is mentioned as
-    a word, as part of a compound, or by the initials of consecutive words.
-    """
-    words = [word.lower() for text in texts for word in _WORD.findall(text)]
-    known = {word.rstrip("s") for word in words}
-    joined = "".join(words)
-    initials = "".join(word[0] for word in words)
-
-    def is_mentioned(name: str) -> bool:
-        bare = name.lower().replace("-", "").rstrip("s")
-        return bare in known or bare in joined or bare in initials
-
-    return tuple(
-        name
-        for name in _NAME.findall(question)
-        if not _AMOUNT.fullmatch(name) and not is_mentioned(name)
-    )
 
 
 def _is_title(asked: Mapping[str, float], named: Mapping[str, float]) -> bool:

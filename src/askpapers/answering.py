@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from askpapers.answerability import find_unmentioned
 from askpapers.citations import render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
@@ -33,6 +32,7 @@ from askpapers.encoders.reader import Reader
 from askpapers.figures import find_uncounted, find_unmeasured
 from askpapers.forerunners import find_forerunners
 from askpapers.injections import take_out
+from askpapers.names import find_unmentioned, find_unnamed
 from askpapers.questions import asks_nothing, check_question
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
@@ -406,11 +406,8 @@ def _find_reason_to_abstain(
     if abstain_below == 0.0:  # asked to answer whatever there is
         return None
     shown = {evidence.paper_id for evidence in result.evidence}
-    texts = [
-        f"{hit.paper.title} {hit.paper.abstract}"
-        for hit in result.hits
-        if hit.paper.paper_id in shown
-    ]
+    papers = [hit.paper for hit in result.hits if hit.paper.paper_id in shown]
+    texts = [f"{paper.title} {paper.abstract}" for paper in papers]
     unmentioned = find_unmentioned(question, texts)
     if unmentioned:
         return f"the closest abstracts do not mention {' or '.join(dict.fromkeys(unmentioned))}"
@@ -420,6 +417,9 @@ def _find_reason_to_abstain(
     unmeasured = find_unmeasured(question, texts)
     if unmeasured:
         return f"the closest abstracts do not give {unmeasured}"
+    unnamed = find_unnamed(question, [p.title for p in papers], [p.abstract for p in papers])
+    if unnamed:
+        return f"the closest abstracts name no {unnamed}"
     if result.answerability < abstain_below:
         return "the closest abstracts do not state what is asked"
     return None
