@@ -66,6 +66,7 @@ _GROWTH = re.compile(
     r"|depends?)\b|fold\b",
     re.IGNORECASE,
 )
+# What a question wants, how it asks for that, and what a text that may give it holds.
 _KINDS = (
     (
         "a share or a score",
@@ -112,8 +113,8 @@ def find_uncounted(question: str, sentences: Sequence[str]) -> str | None:
 
     A figure within a few words of the counted noun counts it, whether 4,600 or "four". What is
     measured rather than counted (percent, times) is not looked for. Of the questions of
-    abstractqa (train and dev), 25% of the unanswerable ones and 0.24% of the others ask for a
-    number that their abstract does not give; 46% and 1.2% do so or name what it does not.
+    abstractqa (train and dev), 25% of the unanswerable ones and 0.2% of the others ask for a
+    number that their abstract does not give.
     """
     match = _COUNTED.search(question)
     words = _WORD.findall(match["what"]) if match else []

@@ -27,7 +27,8 @@ _NAMED_KINDS = (
 )
 _WANTS_NAME = re.compile(
     rf"^\W*(?:(?:on|in|from|for|with|under|by|to|at)\s+)?(?:which|what) "
-    rf"(?:(?:is|are|was|were) the names? of (?:the )?)?(?:(?!(?:{_SMALL})\b)[\w./+-]+ ){{0,3}}?(?P<kind>{_NAMED_KINDS})(?=\s|\?)",
+    r"(?:(?:is|are|was|were) the names? of (?:the )?)?"
+    rf"(?:(?!(?:{_SMALL})\b)[\w./+-]+ ){{0,3}}?(?P<kind>{_NAMED_KINDS})(?=\s|\?)",
     re.IGNORECASE,
 )
 _WRITTEN = re.compile(r"\w[\w./-]*")
