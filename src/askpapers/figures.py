@@ -18,9 +18,11 @@ _NUMBER_WORDS = (
 )
 _FORMULA = r"\\?(?:\b(?:O|Omega|Theta|poly|log)|[ΩΘ])\s?\([^()]*\)|\$[^$]+\$"
 _FIGURE = re.compile(
-    rf"(?<![\w-])\d[\d.,]*\w?(?![\w-])|\b(?:{_NUMBER_WORDS})\b|{_FORMULA}", re.IGNORECASE
+    rf"(?<![\w-])\d[\d.,]*(?:times|\w)?(?![\w-])|\b(?:{_NUMBER_WORDS})\b|{_FORMULA}",
+    re.IGNORECASE,
 )
-"""A number by itself, or a formula; the one in "CIFAR-10" or "1x1" is part of a name."""
+"""A number by itself, or a formula; the one in "CIFAR-10" or "1x1" is part of a name. Abstracts
+that lost their markup have "20times"."""
 AUXILIARY = (
     "do|does|did|is|are|was|were|has|have|had|can|could|will|would|shall|should|must|may|might"
 )
@@ -74,7 +76,7 @@ _KINDS = (
         rf"(?:(?:is|was|are|were) )?(?:the |its |their )?"
         rf"(?:(?!(?:{_SMALL})\b)[\w./@+'’-]+ ){{0,4}}?(?:{_SHARES})(?! (?:is|are|was|were) used)\b"
         r"|\bhow accurate(?:ly)? (?:is|was|does|do|did|are|can)\b|\bby how (?:many percent|much)\b",
-        r"\d\s?(?:\\?%|percent)|\.\d|\bpercent|\bpoints?\b|100|\b\d{2}\b|\btimes\b|fold\b|\d ?[x×]"
+        r"\d\s?(?:\\?%|percent)|\.\d|\bpercent|\bpoints?\b|100|\b\d{2}\b|times\b|fold\b|\d ?[x×]"
         rf"|magnitude|\bperfect|human-level|\d (?:cm|mm|ms|s|m|pixels?|degrees?)\b|{_FORMULAS}",
     ),
     (

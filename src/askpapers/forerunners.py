@@ -132,7 +132,8 @@ def _is_unknown(before: str, thing: str) -> bool:
         return False
     if _POSES.search(before) and _POSED.search(thing):
         return False
-    return not any(stem in before.lower() for stem in _stems(thing))
+    words = (word.lower() for word in re.split(r"\W+", thing))
+    return not any(word[:_STEM] in before.lower() for word in words if len(word) >= _STEM)
 
 
 def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
@@ -156,30 +157,26 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
         found.append(sentence)
         if not points_back(sentence.quote):
             break
-    for stems in _find_things(evidence.quote):
+    for thing in _find_things(evidence.quote):
         # What is spoken of further back ("these points") was brought in there.
-        if not any(_holds(sentence, stems) for sentence in found):
-            further = (s for s in reversed(before) if s not in found and _holds(s, stems[:1]))
+        if not any(thing.search(sentence.quote) for sentence in found):
+            further = (s for s in reversed(before) if s not in found and thing.search(s.quote))
             source = next(further, None)
             if source is not None and find_fault(source.quote) is None:
                 found += [source, *find_forerunners(source, paper)]
     return tuple(sorted(dict.fromkeys(found), key=lambda sentence: sentence.start))
 
 
-def _find_things(quote: str) -> list[tuple[str, ...]]:
-    """Return the beginnings of the words of each thing that a sentence points back to."""
+def _find_things(quote: str) -> list[re.Pattern[str]]:
+    """Return a pattern for the first word of each thing that a sentence points back to."""
     text = drop_opener(quote.lstrip())
     things = [m for m in _LATER.finditer(text) if _is_unknown(text[: m.start()], m["thing"])]
-    return [stems for thing in things if (stems := _stems(thing["thing"]))]
-
-
-def _stems(thing: str) -> tuple[str, ...]:
-    words = (word.lower() for word in re.split(r"\W+", thing))
-    return tuple(word[:_STEM] for word in words if len(word) >= _STEM)
-
-
-def _holds(sentence: Evidence, stems: Sequence[str]) -> bool:
-    return any(stem in sentence.quote.lower() for stem in stems)
+    words = (re.split(r"\W+", thing["thing"])[0].lower() for thing in things)
+    return [
+        re.compile(rf"\b{re.escape(word.removesuffix('s'))}s?\b", re.IGNORECASE)
+        for word in words
+        if len(word) >= _STEM
+    ]
 
 
 def _find_named(quote: str, before: Sequence[Evidence], title: str) -> tuple[Evidence, ...]:
