@@ -166,3 +166,13 @@ def test_what_was_brought_in_further_back_is_found_there():
         "We find these points by search.",
         "Each model stays in range.",
     ]
+
+
+def test_an_example_alone_is_no_forerunner():
+    paper = made_paper(
+        "p4", "Copies", "Models must sort. For example, they copy. This task is hard. First, it is."
+    )
+    assert [e.quote for e in find_forerunners(evidence_of(paper, "This task is hard."), paper)] == [
+        "Models must sort.",
+        "For example, they copy.",
+    ]

@@ -41,6 +41,8 @@ _POINTS_BACK = re.compile(
 )
 _ENDS = re.compile(r"(?:to (?:this|that) end|to do (?:so|this)|with this in mind)\b", re.IGNORECASE)
 """Openers that say nothing without the sentence before; where they can, they are left out."""
+_GOES_ON = re.compile(r"(?:for (?:example|instance)|second(?:ly)?|third(?:ly)?)\b", re.IGNORECASE)
+"""What an example or a further item points to stands before the first one."""
 _EMPTY_IT = re.compile(
     r"it (?:is|was|has been|remains|becomes|can be|turns out|seems|appears)(?: \w+){0,2}?"
     r" (?:known|shown|unclear|possible|impossible|important|difficult|hard|common|crucial"
@@ -155,7 +157,7 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
         if find_fault(sentence.quote) is not None:
             break
         found.append(sentence)
-        if not points_back(sentence.quote):
+        if not (points_back(sentence.quote) or _GOES_ON.match(sentence.quote)):
             break
     for thing in _find_things(evidence.quote):
         # What is spoken of further back ("these points") was brought in there.
