@@ -23,6 +23,7 @@ def wordings(sentence, **context):
         ("We prove that their bound is loose.", ["We prove that their bound is loose"]),
         ("We gain by {\\em reducing} size.", ["The authors gain by reducing size"]),
         ("It is slow; (ii) it is large.", ["It is slow; (ii) it is large"]),
+        ("As an example, it takes 77 hours.", ["It takes 77 hours"]),
         ("Finally, low-rank nets win.", ["Low-rank nets win"]),
         ("Finally, k-means wins.", ["k-means wins"]),
         ("Finally, tanh wins.", ["Tanh wins"]),

@@ -34,7 +34,7 @@ _OPENER = re.compile(
     r"|nevertheless|nonetheless|instead|meanwhile|conversely|alternatively"
     r"|(?:more|most) (?:concretely|interestingly)|in (?:summary|conclusion|short|fact|essence"
     r"|contrast|turn|response|this (?:paper|work|article|study|note|survey|report|thesis|regard"
-    r"|context))|for (?:example|instance)|as a (?:result|consequence)"
+    r"|context))|(?:for|as an) (?:example|instance)|as a (?:result|consequence)"
     r"|on the (?:other|one) hand|by contrast|at the same time|to this end"
     r"|to that end|to do so|to do this|with this in mind),\s+"
     r"|in this (?:paper|work|article|study|note|survey|report)\s+(?=the authors\b)"

@@ -41,7 +41,9 @@ _POINTS_BACK = re.compile(
 )
 _ENDS = re.compile(r"(?:to (?:this|that) end|to do (?:so|this)|with this in mind)\b", re.IGNORECASE)
 """Openers that say nothing without the sentence before; where they can, they are left out."""
-_GOES_ON = re.compile(r"(?:for (?:example|instance)|second(?:ly)?|third(?:ly)?)\b", re.IGNORECASE)
+_GOES_ON = re.compile(
+    r"(?:(?:for|as an) (?:example|instance)|second(?:ly)?|third(?:ly)?)\b", re.IGNORECASE
+)
 """What an example or a further item points to stands before the first one."""
 _EMPTY_IT = re.compile(
     r"it (?:is|was|has been|remains|becomes|can be|turns out|seems|appears)(?: \w+){0,2}?"
