@@ -105,6 +105,13 @@ def test_a_quotation_keeps_its_text():
     assert render_sentence("We use 3 GPUs.", [4], quoted=True) == "“We use 3 GPUs.” [4]"
 
 
+def test_a_bracketed_number_of_the_text_is_no_mark():
+    text = "Tests [1, 2-4] of Rivest [1] lie in [0, inf) and A[i]."
+    plain = "Tests (1, 2-4) of Rivest (1) lie in [0, inf) and A[i]."
+    assert render_sentence(text, [4], quoted=True) == f"“{plain}” [4]"
+    assert render_sentence(text, [4], quoted=False) == f"{plain[:-1]} [4]."
+
+
 @pytest.mark.parametrize(
     ("written", "read"),
     [

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from askpapers.errors import UsageError
 
 _ABBREVIATIONS = ("et al. ", "e.g. ", "i.e. ", "vs. ", "cf. ", "w.r.t. ", "Fig. ", "Eq. ", "resp. ")
+_OWN_NUMBERS = re.compile(r"\[(\d{1,9}(?:\s?[,;–-]\s?\d{1,9})*)\]")
 _MARKS = re.compile(r"(?P<marks>(?:\[[0-9]{1,9}\])+)\.(?=\s|$)")
 _NO_TEXT = re.compile(r"[\[\]\n]")
 _SPACES = re.compile(r"\s+")
@@ -117,7 +118,11 @@ def escape_brackets(text: str) -> str:
 
 
 def render_sentence(text: str, numbers: Sequence[int], *, quoted: bool) -> str:
-    """Return a sentence as it stands in the answer: `Text [1].` written, `“Text.” [1]` quoted."""
+    """Return a sentence as it stands in the answer: `Text [1].` written, `“Text.” [1]` quoted.
+
+    A bracketed number of the text's own would read as a mark, so it stands in parentheses.
+    """
+    text = _OWN_NUMBERS.sub(r"(\1)", text)
     marks = "".join(f"[{n}]" for n in numbers)
     if quoted:
         return f"“{text}” {marks}"
