@@ -165,7 +165,8 @@ def test_the_likelihood_parts_papers_that_the_reader_leaves_close(parts):
     for word in ("slowly", "letters"):
         likelihood = ScriptedLikelihood(word)
         result = Retriever(**made, likelihood=likelihood).search("How does regret grow?")
-        question, passages = likelihood.seen[0]
+        (question, passages), *others = likelihood.seen
+        assert all(only[1:] == [NO_PASSAGE] for _, only in others)  # whether the lead is near
         assert question == "How does regret grow?"
         assert len(passages) == 2
         found.append((result.hits[0].paper.paper_id, result.evidence[0].paper_id))

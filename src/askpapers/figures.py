@@ -143,8 +143,9 @@ def find_unmeasured(question: str, texts: Sequence[str]) -> str | None:
     for name, asks, given in _ASKS_KIND:
         if asks.search(question):
             return None if any(given.search(text) for text in texts) else name
-    growing = any(_GROWTH.search(text) for text in texts)
-    return "such a figure" if not growing and lacks_figure(question, texts) else None
+    if not lacks_figure(question, texts) or any(_GROWTH.search(text) for text in texts):
+        return None
+    return "such a figure"
 
 
 def _singular(word: str) -> str:
