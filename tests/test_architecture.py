@@ -40,6 +40,7 @@ LAYERS = [
         "support",
         "citations",
         "compression",
+        "antecedents",
         "forerunners",
         "writing",
         "verification",

@@ -133,24 +133,6 @@ def test_there_is_none_where_none_is_needed_or_may_be_shown():
     assert find_forerunners(evidence_of(hostile, "It is fast.", 0.5), hostile) == ()
 
 
-ISSUE = made_paper(
-    "p2",
-    "Masked Models",
-    "We find an underlying numerical issue. Samplers are fast. "
-    "We show that the numerical issue lowers the temperature. The masked issue is known.",
-)
-
-
-def test_a_trouble_that_is_only_named_is_told_where_it_was_brought_in():
-    named = evidence_of(ISSUE, "We show that the numerical issue lowers the temperature.")
-    assert [e.quote for e in find_forerunners(named, ISSUE)] == [
-        "We find an underlying numerical issue."
-    ]
-    assert find_forerunners(evidence_of(ISSUE, "The masked issue is known."), ISSUE) == ()
-    titled = made_paper("p3", "The Numerical Issue", ISSUE.abstract)
-    assert find_forerunners(evidence_of(titled, named.quote), titled) == ()
-
-
 POINTS = made_paper(
     "p3",
     "Reward Models",

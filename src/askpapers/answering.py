@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from askpapers.antecedents import find_antecedents
 from askpapers.citations import render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
@@ -309,13 +310,19 @@ class Answerer:
         chosen = [best, *further][:count]
         before = {e: find_forerunners(e, work.papers[e.paper_id]) for e in chosen}
 
-        def find_unsaid(e: Evidence, said: Sequence[Evidence]) -> list[Evidence]:
-            return [b for b in before[e] if all(not _overlap(b, other) for other in said)]
+        def find_untold(e: Evidence, said: Sequence[Evidence]) -> list[Evidence]:
+            """Return what `e` stands on that `said` doesn't tell."""
+            paper = work.papers[e.paper_id]
+            untold = _leave_out(before.get(e, ()), said)
+            told = [s for s in (*said, *untold) if s.paper_id == e.paper_id and s.start < e.start]
+            for source in find_antecedents(e, paper, told=told, known=result.query.question):
+                untold += _leave_out([*find_forerunners(source, paper), source], [*said, *untold])
+            return untold
 
         # What takes more than a sentence to be understood is only worth it for the best.
-        kept = [e for e in chosen if e == best or len(find_unsaid(e, chosen)) < _LONG_WAY]
+        kept = [e for e in chosen if e == best or len(find_untold(e, chosen)) < _LONG_WAY]
         for e in tuple(kept):
-            kept += find_unsaid(e, kept)
+            kept += find_untold(e, kept)
         papers = list(dict.fromkeys(e.paper_id for e in kept))
         return sorted(kept, key=lambda e: (papers.index(e.paper_id), e.start))
 
@@ -390,6 +397,11 @@ class Answerer:
                 sentence = make_quotation(proof, work.numbers)
             if all(s.text != sentence.text for s in work.sentences):
                 yield work.settle(sentence)
+
+
+def _leave_out(sentences: Iterable[Evidence], said: Sequence[Evidence]) -> list[Evidence]:
+    """Return the sentences that do not overlap what is said."""
+    return [s for s in sentences if all(not _overlap(s, other) for other in said)]
 
 
 def _overlap(a: Evidence, b: Evidence) -> bool:

@@ -8,7 +8,6 @@ anaphors in extracts: Mani, "Automatic Summarization", 2001).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 from askpapers.compression import drop_opener, is_fixed
@@ -100,11 +99,6 @@ _TROUBLE = re.compile(
     r"|\bas (?:an? |the )?(?:remed(?:y|ies)|countermeasures?)\b(?! (?:to|for|of|against)\b)",
     re.IGNORECASE,
 )
-_NAMED = re.compile(
-    r"\bthe (?P<thing>[\w-]+ (?:issue|problem|challenge|limitation|difficulty|drawback|bottleneck"
-    r"|phenomenon|effect|gap))\b(?! (?:of|in|with|for|that|when|where|from|to|between|is that)\b)",
-    re.IGNORECASE,
-)
 _ALIKE = re.compile(r"\b(?:similar|analogous|the same) \w+(?: \w+)?\W*$", re.IGNORECASE)
 _STEM = 5
 """So many first letters make two words one for this purpose."""
@@ -145,7 +139,6 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
 
     Where the one before points back too, so does the search, up to five sentences. None where
     it doesn't point back, opens the abstract, or follows a sentence that may not be evidence.
-    One that only names a trouble ("the numerical issue") points to where it was brought in.
     """
     before = [
         replace(evidence, start=s.start, end=s.end, quote=paper.abstract[s.start : s.end])
@@ -153,7 +146,7 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
         if s.end <= evidence.start
     ][-_MOST:]
     if not points_back(evidence.quote):
-        return _find_named(evidence.quote, before, paper.title)
+        return ()
     found: list[Evidence] = []
     for sentence in reversed(before):
         if find_fault(sentence.quote) is not None:
@@ -181,16 +174,3 @@ def _find_things(quote: str) -> list[re.Pattern[str]]:
         for word in words
         if len(word) >= _STEM
     ]
-
-
-def _find_named(quote: str, before: Sequence[Evidence], title: str) -> tuple[Evidence, ...]:
-    """Return the nearest sentence that brings in a trouble which the quote only names, if any."""
-    for match in _NAMED.finditer(quote):
-        thing = match["thing"].lower()
-        if thing in title.lower() or thing in quote[: match.start()].lower():
-            continue
-        brings_in = re.compile(rf"(?<!\bthe )\b{re.escape(thing)}", re.IGNORECASE)
-        for sentence in reversed(before):
-            if brings_in.search(sentence.quote) and find_fault(sentence.quote) is None:
-                return (sentence,)
-    return ()

@@ -1,0 +1,248 @@
+"""Where an abstract brings in the names and the things that one of its sentences takes as known.
+
+"The update rule favours simple skills" is a whole sentence, and says nothing to a reader who was
+not told which rule: a definite description mostly repeats the noun of its antecedent (Poesio and
+Vieira, "A corpus-based investigation of definite description use", Computational Linguistics
+24(2), 1998), so an earlier sentence that has the noun, in an abstract whose told sentences and
+title have not, is where the reader must be taken. An acronym goes back to where it is spelled out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from askpapers.domain import Evidence, Paper
+from askpapers.injections import find_fault
+from askpapers.sentences import split_sentences
+from askpapers.support.opposites import split_list
+from askpapers.support.wording import STOPWORDS, stem
+
+_TOKEN = re.compile(
+    r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*(?=['’]s)|['’]s\b|[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*|\d+|[^\w\s]"
+)
+_ENDS_PHRASE = STOPWORDS | frozenset(
+    split_list(
+        "against across along although among because before after behind beyond due like unlike "
+        "since toward towards until unless upon within without onto yet per even only too all "
+        "every few many much several one two three four based cannot "
+        "achieves allows demonstrate demonstrates enables outperforms indicate indicates suggest "
+        "suggests reveal reveals yields provides requires makes gives takes becomes"
+    )
+)
+_EXPLAINS = frozenset(
+    split_list(
+        "of in for that which between among to from with when where on behind underlying across "
+        "over against under such whose at within into by"
+    )
+)
+"""What follows a noun that is explained behind it: "the gap between A and B"."""
+_KNOWN_THINGS = frozenset(
+    split_list(
+        "method methods approach approaches algorithm algorithms framework frameworks model models "
+        "paper work works study result results finding findings experiment experiments evaluation "
+        "evaluations analysis analyses technique techniques system systems contribution "
+        "contributions proof proofs code solution solutions procedure architecture formulation "
+        "theory theorem theorems proposal knowledge observations insights goal aim proposed new "
+        "novel full main previous existing prior art literature state-of-the-art same performance "
+        "process"
+    )
+)
+"""What a paper may call its own without a word of where it comes from, and what any paper has."""
+_KNOWN_NAMES = frozenset(
+    split_list(
+        "AI ML DL RL NLP CV LLM CNN DNN RNN LSTM GAN VAE GNN SVM PCA SGD GPU CPU GP MDP MCMC KL QA "
+        "NN RGB MSE ReLU BERT GPT API SOTA AUC IID EM MLP SVD BLEU MRI CT EEG NP ResNet ImageNet "
+        "CIFAR MNIST COCO"
+    )
+)
+"""The commonest of those that abstracts of the field leave unexplained."""
+_NAME = re.compile(
+    r"(?<![\w\\{-])(?:[A-Z]-)?(?:[A-Z][A-Za-z]*[A-Z][A-Za-z0-9]*|[A-Z][a-z]+[A-Z]\w*)(?:-[A-Z]\w*)*"
+)
+_BRINGS_IN_NAME = (
+    r"\b(?:call(?:ed)?|nam(?:ed|ely)|term(?:ed)?|dub(?:bed)?|propos\w*|introduc\w*|present\w*"
+    r"|develop\w*|describ\w*|design\w*|releas\w*|as|:|,) (?:the |an? )?(?:\w+ )?"
+)
+_BRINGS_IN_THING = r"\b(?:an?|two|three|several|some|new|novel|different|these) (?:[\w-]+ ){0,3}"
+_CAME_ABOUT = re.compile(
+    r"(?:[\w,-]+ ){0,7}?the (?:resulting|considered|obtained|constructed|above|corresponding"
+    r"|associated|said) (?P<thing>[\w-]+)",
+    re.IGNORECASE,
+)
+_ALIKE = re.compile(
+    r"(?<=[\w,:;] )(?:such an? (?:approach|method|strategy|procedure|technique|setting|scheme"
+    r"|model|representation|property)\b(?! (?:as|that)\b)|similarly \w+ed\b|in contrast,"
+    r"|the latter\b|counterparts?\b(?! (?:of|to)\b)|doing so\b|using (?:it|them)\b)",
+    re.IGNORECASE,
+)
+"""Words inside a sentence that speak of the one before it."""
+_LONG = 5
+"""So many first letters make a verb and its noun one: "we compare", "our comparison"."""
+_SHORT = 3
+_MOST_WORDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    """A noun phrase behind "the" or "our": its words, the word behind it, those before it."""
+
+    possessive: bool
+    words: tuple[str, ...]
+    behind: str
+    before: frozenset[str]
+
+
+def find_antecedents(
+    evidence: Evidence, paper: Paper, *, told: Sequence[Evidence], known: str
+) -> tuple[Evidence, ...]:
+    """Return the untold sentences that bring in what a sentence takes as known, in order.
+
+    Args:
+        evidence: a sentence that will be shown.
+        paper: whose it is.
+        told: sentences of the same paper that are shown before it.
+        known: other text that the reader has seen (the question).
+    """
+    untold = [
+        replace(evidence, start=s.start, end=s.end, quote=paper.abstract[s.start : s.end])
+        for s in split_sentences(paper.abstract)
+        if s.end <= evidence.start and all(s.start >= t.end or t.start >= s.end for t in told)
+    ]
+    untold = [sentence for sentence in untold if find_fault(sentence.quote) is None]
+    if not untold:
+        return ()
+    seen = " ".join([paper.title, known, *(t.quote for t in told)])
+    texts = [sentence.quote for sentence in untold]
+    places = [
+        *_place_names(evidence.quote, texts, seen),
+        *_place_things(evidence.quote, texts, seen),
+    ]
+    last_is_untold = all(t.start < untold[-1].start for t in told)
+    if last_is_untold and _speaks_of_last(evidence.quote):
+        places.append(len(untold) - 1)
+    return tuple(untold[place] for place in sorted(set(places)))
+
+
+def _place_names(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
+    """Yield the place of the sentence that brings in each name the reader hasn't seen."""
+    stems = _stems(seen)
+    for match in _NAME.finditer(sentence):
+        name = match[0].removesuffix("s")
+        if len(name) < 2 or name in _KNOWN_NAMES or re.search(rf"\b{name}s?\b", seen, re.I):
+            continue
+        if f"({match[0]}" in sentence or f"{match[0]} (" in sentence:
+            continue  # spelled out where it stands
+        spelled = re.compile(
+            rf"(?P<words>(?:[\w-]+ ){{1,8}})\(\W*{name}s?\b|{_BRINGS_IN_NAME}{name}\b"
+        )
+        for place, text in enumerate(untold):
+            found = spelled.search(text)
+            if found:
+                if not _is_spelled(found["words"] or "", name, stems):
+                    yield place
+                break
+
+
+def _is_spelled(words: str, name: str, stems: frozenset[str]) -> bool:
+    """Tell whether the words that an acronym stands for were seen, all but one."""
+    long = [w for w in re.split(r"\W+", words.lower()) if w and w not in STOPWORDS][-len(name) :]
+    return bool(long) and sum(stem(w) in stems for w in long) >= max(1, len(long) - 1)
+
+
+def _place_things(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
+    """Yield the place of the sentence that brings in each thing the reader hasn't seen."""
+    stems, pairs = _stems(seen), _pairs(seen)
+    for phrase in _split_phrases(sentence):
+        known = stems | phrase.before
+        place = _place_pair(phrase, untold, known, pairs)
+        if place is None and len(phrase.words) <= 2:
+            place = _place_noun(phrase, untold, known)
+        if place is None and phrase.possessive:
+            place = _place_act(phrase, untold, known)
+        if place is not None:
+            yield place
+
+
+def _place_pair(
+    phrase: _Phrase,
+    untold: Sequence[str],
+    known: frozenset[str],
+    pairs: frozenset[tuple[str, str]],
+) -> int | None:
+    """Find two neighbouring words of a phrase ("update rule") where they first stood together."""
+    for first, second in itertools.pairwise(phrase.words):
+        if first in _KNOWN_THINGS or second in _KNOWN_THINGS:
+            continue
+        pair = (stem(first), stem(second))
+        if pair in pairs or set(pair) <= known:
+            continue
+        for place, text in enumerate(untold):
+            if pair in _pairs(text):
+                return place
+    return None
+
+
+def _place_noun(phrase: _Phrase, untold: Sequence[str], known: frozenset[str]) -> int | None:
+    """Find the noun of a short phrase where it came in, as "a rule" or as "rules"."""
+    noun = phrase.words[-1]
+    if (
+        len(noun) <= _SHORT
+        or noun in _KNOWN_THINGS
+        or phrase.behind in _EXPLAINS
+        or any(stem(word) in known for word in phrase.words)
+    ):
+        return None
+    came = re.compile(rf"{_BRINGS_IN_THING}{noun}s?\b|\b{noun}s\b", re.IGNORECASE)
+    return next((place for place, text in enumerate(untold) if came.search(text)), None)
+
+
+def _place_act(phrase: _Phrase, untold: Sequence[str], known: frozenset[str]) -> int | None:
+    """Find the nearest sentence with a word of what the authors call theirs."""
+    if len(phrase.words) > _SHORT:
+        return None
+    for word in phrase.words:
+        if word in _KNOWN_THINGS or len(word) <= _SHORT or stem(word) in known:
+            continue
+        root = stem(word)[:_LONG]
+        for place in reversed(range(len(untold))):
+            held = _stems(untold[place])
+            if root in held or (len(root) == _LONG and any(h.startswith(root) for h in held)):
+                return place
+    return None
+
+
+def _speaks_of_last(sentence: str) -> bool:
+    """Tell whether a sentence speaks of what the one right before it brought about."""
+    came = _CAME_ABOUT.match(sentence)
+    if came and stem(came["thing"].lower()) not in _stems(sentence[: came.start("thing")]):
+        return True
+    return _ALIKE.search(sentence) is not None
+
+
+def _split_phrases(sentence: str) -> Iterator[_Phrase]:
+    tokens = [token.lower() for token in _TOKEN.findall(sentence)]
+    for place, token in enumerate(tokens):
+        if token not in ("the", "our"):
+            continue
+        end = place + 1
+        while end < min(len(tokens), place + 1 + _MOST_WORDS) and (
+            tokens[end] not in _ENDS_PHRASE and tokens[end][0].isalpha()
+        ):
+            end += 1
+        words = tuple(tokens[place + 1 : end])
+        if words and words[0] not in ("first", "second", "third"):
+            behind = tokens[end] if end < len(tokens) else "."
+            before = frozenset(map(stem, tokens[:place]))
+            yield _Phrase(token == "our", words, behind, before)
+
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(stem(token.lower()) for token in _TOKEN.findall(text))
+
+
+def _pairs(text: str) -> frozenset[tuple[str, str]]:
+    stems = [stem(token.lower()) for token in _TOKEN.findall(text)]
+    return frozenset(itertools.pairwise(stems))
