@@ -490,6 +490,48 @@ def test_what_a_sentence_points_back_to_is_told_before_it(written):
         assert "It is fast. It takes 77 GPU hours" in pen.generator.prompts[0]
 
 
+SKILLS = made_paper(
+    "p3",
+    "Skills",
+    "We derive an update rule. Trees are green. Grass is tall. "
+    "The update rule favours short skills. Water is wet. Long skills win. "
+    "We derive a step size. We derive an inner loss. Sky is blue. It rains. "
+    "The step size and the inner loss are small.",
+)
+FAVOURS = evidence_of(SKILLS, "The update rule favours short skills.", 0.9)
+WINS = evidence_of(SKILLS, "Long skills win.", 0.8)
+SMALL = evidence_of(SKILLS, "The step size and the inner loss are small.", 0.7)
+
+
+def test_what_a_sentence_takes_as_known_is_told_before_it_and_what_stands_between():
+    out = answer([made_result([SKILLS], [FAVOURS])], None, question="Which skill?")
+    assert [s.text for s in out.sentences] == ["We derive an update rule.", FAVOURS.quote]
+    known = answer(
+        [made_result([SKILLS], [FAVOURS], question="The update rule?")],
+        None,
+        question="Which skill?",
+    )
+    assert [s.text for s in known.sentences] == [FAVOURS.quote]
+    both = answer([made_result([SKILLS], [WINS, FAVOURS])], None, question="Which skill?")
+    assert [s.text for s in both.sentences] == [
+        "We derive an update rule.",
+        FAVOURS.quote,
+        "Water is wet.",
+        WINS.quote,
+    ]
+
+
+def test_what_takes_more_than_a_sentence_to_be_understood_is_left_out_unless_it_is_the_best():
+    further = answer([made_result([SKILLS], [WINS, SMALL])], None, question="Which skill?")
+    assert [s.text for s in further.sentences] == [WINS.quote]
+    best = answer([made_result([SKILLS], [SMALL])], None, question="Which skill?")
+    assert [s.text for s in best.sentences] == [
+        "We derive a step size.",
+        "We derive an inner loss.",
+        SMALL.quote,
+    ]
+
+
 def test_an_order_in_the_question_is_not_searched_and_the_rest_is_answered():
     searcher = ScriptedSearcher(result())
     made = Answerer(searcher, abstain_below=0.5)

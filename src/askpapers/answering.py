@@ -31,7 +31,7 @@ from askpapers.domain import (
 )
 from askpapers.encoders.reader import Reader
 from askpapers.figures import find_uncounted, find_unmeasured
-from askpapers.forerunners import find_forerunners
+from askpapers.forerunners import find_between, find_forerunners
 from askpapers.injections import take_out
 from askpapers.names import find_unmentioned, find_unnamed
 from askpapers.questions import asks_nothing, check_question
@@ -294,7 +294,8 @@ class Answerer:
         """Return the best evidence and what is worth nearly as much, each paper's as it is told.
 
         The paper of the best comes first; a question says nothing. What one of them points back
-        to is told before it. Where several papers are asked for there may be more than `count`.
+        to or takes as known is told before it, and so is what stands alone between two. Where
+        several papers are asked for there may be more than `count`.
         """
         best, *others = result.evidence
         own, other = self._own_reach, self._other_reach
@@ -324,6 +325,8 @@ class Answerer:
         for e in tuple(kept):
             kept += find_untold(e, kept)
         papers = list(dict.fromkeys(e.paper_id for e in kept))
+        for paper_id in papers:
+            kept += find_between(kept, work.papers[paper_id])
         return sorted(kept, key=lambda e: (papers.index(e.paper_id), e.start))
 
     def _write(
