@@ -19,6 +19,13 @@ def wordings(sentence, **context):
         ("In this paper we study k-means.", ["The authors study k-means"]),
         ("In this work, we propose a loss.", ["The authors propose a loss"]),
         ("We also prove a bound.", ["The authors prove a bound"]),
+        ("It also takes 77 hours.", ["It takes 77 hours"]),
+        ("It is not only fast but also small.", ["It is not only fast but also small"]),
+        ("(3). Small nets win.", ["Small nets win"]),
+        ("This paper compares nets.", ["The paper compares nets"]),
+        ("The aim of this work is a proof.", ["The aim of the work is a proof"]),
+        ("What makes this work is unknown.", ["What makes this work is unknown"]),
+        ("This paper shows that nets win.", ["The paper shows that nets win", "Nets win"]),
         ("We prove our bound.", ["The authors prove their bound"]),
         ("We prove that their bound is loose.", ["We prove that their bound is loose"]),
         ("We gain by {\\em reducing} size.", ["The authors gain by reducing size"]),
@@ -139,6 +146,7 @@ def test_an_opener_stays_behind_the_sentence_that_it_follows():
     assert wordings(sentence) == ["It is slow"]
     assert wordings(sentence, follows=True) == ["However, it is slow"]
     assert wordings("Moreover, it is slow.", follows=True) == ["It is slow"]
+    assert wordings("It is also slow.", follows=True) == ["It is also slow"]
 
 
 @given(st.text(max_size=200), st.text(max_size=60))

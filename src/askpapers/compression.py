@@ -38,7 +38,7 @@ _OPENER = re.compile(
     r"|on the (?:other|one) hand|by contrast|at the same time|to this end"
     r"|to that end|to do so|to do this|with this in mind),\s+"
     r"|in this (?:paper|work|article|study|note|survey|report)\s+(?=the authors\b)"
-    r"|\(?(?:[1-9]|[a-e]|i{1,3}|iv|v)\)\s+)+",
+    r"|\(?(?:[1-9]|[a-e]|i{1,3}|iv|v)\)[.:]?\s+)+",
     re.IGNORECASE,
 )
 _LEAD = re.compile(
@@ -49,7 +49,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _FRAME = re.compile(
-    r"(?:(?:the authors|this (?:paper|work)) (?:also |further |then )?(?:show|demonstrate|find"
+    r"(?:(?:the authors|the (?:paper|work)) (?:also |further |then )?(?:show|demonstrate|find"
     r"|observe|report|note|discover|reveal|verify|verifie|confirm)s?"
     r"|(?:(?:their|the authors'|the) )?(?:(?:extensive|empirical|experimental|experiment|numerical"
     r"|preliminary|main|further) )*(?:experiments|results|findings|analysis|analyses|evaluations?"
@@ -103,6 +103,11 @@ _FIRST_PERSON = re.compile(
     r"|\b(?P<ourselves>ourselves)\b|\b(?P<ours>ours)\b|\b(?P<us>us)\b(?! (?:humans|all)\b)"
 )
 _PROPOSED = re.compile(r" proposed\b")
+_THIS_PAPER = re.compile(
+    r"(?<!makes )(?<!make )(?<!does )(?<!how )(?<!why )\b[Tt]his"
+    r"(?= (?:paper|work|article|study|survey|report|thesis|note|tutorial|review)\b)"
+)
+_ALSO = re.compile(r"(?<!but )\balso (?=[a-z])")
 # Others than the authors: beside them, "the authors" and "their" could be taken for anybody.
 _OTHERS = re.compile(r"\b(?:they|them|their|theirs|themselves)\b", re.IGNORECASE)
 _UNSAFE = re.compile(r"[?\[\]]")
@@ -168,11 +173,15 @@ def find_compressions(
             "our method", the name may stand there.
         follows: it is said right behind the one that it follows in the abstract, so that an
             opener ("However") still means what it did and stays; a mere joiner ("Moreover") goes.
+            Otherwise "also" goes too.
     """
     if is_fixed(sentence):
         return Compressible((Part((sentence.rstrip().removesuffix("."),)),))
     text = _STYLED.sub(r"\1", _in_third_person(sentence))
     text = capitalise(drop_opener(text, follows=follows)).rstrip().removesuffix(".").rstrip()
+    text = _THIS_PAPER.sub(lambda this: "The" if this[0] == "This" else "the", text)
+    if not follows:
+        text = _ALSO.sub("", text)
     asked = _content(question)
     start, leads = _find_leads(text, asked)
     ends = _find_ends(text, start, asked)
