@@ -181,7 +181,7 @@ def test_a_question_about_several_papers_is_answered_from_more_of_them():
     assert [s.citations for s in one.sentences] == [(1,), (2,), (3,), (4,)]
     survey = replace(found, query=replace(found.query, several=True))
     many = answer([survey], None, question="What is studied?")
-    assert [s.citations for s in many.sentences] == [(1,), (2,), (3,), (4,), (5,)]
+    assert [s.citations for s in many.sentences] == [(1,), (2,), (3,), (4,), (5,), (6,)]
 
 
 def test_the_best_evidence_is_always_shown():

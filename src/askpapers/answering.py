@@ -134,7 +134,7 @@ class Answerer:
         reader: Reader | None = None,
         max_quotes: int = 4,
         reach: float = 4.0,
-        max_survey: int = 5,
+        max_survey: int = 6,
         survey_reach: float = 5.0,
         manifest: Mapping[str, Any] | None = None,
     ) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from askpapers.domain import Evidence, Paper
 from askpapers.injections import find_fault
+from askpapers.queries import find_definitions
 from askpapers.sentences import split_sentences
 from askpapers.support.opposites import split_list
 from askpapers.support.wording import STOPWORDS, stem
@@ -62,11 +63,11 @@ _KNOWN_NAMES = frozenset(
 _NAME = re.compile(
     r"(?<![\w\\{-])(?:[A-Z]-)?(?:[A-Z][A-Za-z]*[A-Z][A-Za-z0-9]*|[A-Z][a-z]+[A-Z]\w*)(?:-[A-Z]\w*)*"
 )
-_BRINGS_IN_NAME = (
+_COINS = (
     r"\b(?:call(?:ed)?|nam(?:ed|ely)|term(?:ed)?|dub(?:bed)?|propos\w*|introduc\w*|present\w*"
     r"|develop\w*|describ\w*|design\w*|releas\w*|as|:|,) (?:the |an? )?(?:\w+ )?"
 )
-_BRINGS_IN_THING = r"\b(?:an?|two|three|several|some|new|novel|different|these) (?:[\w-]+ ){0,3}"
+_BRINGS_IN = r"\b(?:an?|two|three|several|some|new|novel|different|these) (?:[\w-]+ ){0,3}"
 _CAME_ABOUT = re.compile(
     r"(?:[\w,-]+ ){0,7}?the (?:resulting|considered|obtained|constructed|above|corresponding"
     r"|associated|said) (?P<thing>[\w-]+)",
@@ -129,27 +130,26 @@ def find_antecedents(
 def _place_names(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
     """Yield the place of the sentence that brings in each name the reader hasn't seen."""
     stems = _stems(seen)
+    spelled_in = [find_definitions(text) for text in untold]
     for match in _NAME.finditer(sentence):
         name = match[0].removesuffix("s")
         if len(name) < 2 or name in _KNOWN_NAMES or re.search(rf"\b{name}s?\b", seen, re.I):
             continue
         if f"({match[0]}" in sentence or f"{match[0]} (" in sentence:
             continue  # spelled out where it stands
-        spelled = re.compile(
-            rf"(?P<words>(?:[\w-]+ ){{1,8}})\(\W*{name}s?\b|{_BRINGS_IN_NAME}{name}\b"
-        )
+        coined = re.compile(rf"{_COINS}{name}\b|\({name}s?\)")
         for place, text in enumerate(untold):
-            found = spelled.search(text)
-            if found:
-                if not _is_spelled(found["words"] or "", name, stems):
+            spelled = spelled_in[place].get(name)
+            if spelled is not None or coined.search(text):
+                if spelled is None or not _is_seen(spelled, stems):
                     yield place
                 break
 
 
-def _is_spelled(words: str, name: str, stems: frozenset[str]) -> bool:
+def _is_seen(spelled: str, stems: frozenset[str]) -> bool:
     """Tell whether the words that an acronym stands for were seen, all but one."""
-    long = [w for w in re.split(r"\W+", words.lower()) if w and w not in STOPWORDS][-len(name) :]
-    return bool(long) and sum(stem(w) in stems for w in long) >= max(1, len(long) - 1)
+    words = [word for word in spelled.split() if word not in STOPWORDS]
+    return sum(stem(word) in stems for word in words) >= max(1, len(words) - 1)
 
 
 def _place_things(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
@@ -195,7 +195,7 @@ def _place_noun(phrase: _Phrase, untold: Sequence[str], known: frozenset[str]) -
         or any(stem(word) in known for word in phrase.words)
     ):
         return None
-    came = re.compile(rf"{_BRINGS_IN_THING}{noun}s?\b|\b{noun}s\b", re.IGNORECASE)
+    came = re.compile(rf"{_BRINGS_IN}{noun}s?\b|\b{noun}s\b", re.IGNORECASE)
     return next((place for place, text in enumerate(untold) if came.search(text)), None)
 
 

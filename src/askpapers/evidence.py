@@ -68,10 +68,15 @@ class Policy:
     prior_weight: float = 1.0
 
     def widen(self) -> Policy:
-        """Return the policy for a question that asks for several papers: more of them, less of
-        each, and less of a lead for the first."""
+        """Return the policy for a question that asks for several papers: more sentences of more of
+        them, less of each, and less of a lead for the first."""
         return replace(
-            self, max_papers=self.max_papers + 1, per_paper=2, repeat_cost=3.0, prior_weight=0.6
+            self,
+            max_sentences=self.max_sentences + 2,
+            max_papers=self.max_papers + 1,
+            per_paper=2,
+            repeat_cost=3.0,
+            prior_weight=0.6,
         )
 
 
