@@ -26,6 +26,9 @@ def find(abstract, *, told=(), title="Learning", known=""):
         ("Users read up to a criterion.", "Rewards end where the criterion is met."),
         ("We ask for uniform exploration.", "Our exploration constraint holds."),
         ("We compare rewards with states.", "Motivated by our comparison, we predict rewards."),
+        ("It can calibrate the effort.", "It supports the calibration principle."),
+        ("A criterion is found.", "The criterion approximates the error."),
+        ("A fast sweep algorithm is built.", "The sweep algorithm yields accelerations."),
         ("Processes can be disparate learning processes (DLPs).", "We show that DLPs are unfair."),
         ("We propose MetaNIR to search.", "Tests show the merits of MetaNIR on three sets."),
         ("We relabel a dataset (P-DUTS).", "In P-DUTS there is one point for each object."),
@@ -41,6 +44,7 @@ def test_the_sentence_that_brings_it_in_is_found(brings_in, takes_as_known):
     ("brings_in", "speaks_of_it"),
     [
         ("We train encoders on facts.", "The resulting embeddings predict missing facts."),
+        ("We collect stories.", "Our resulting dataset has 4 parts."),
         ("We reuse samples.", "Experiments show when such an approach wins."),
         ("We cluster by paths and by trees.", "We find that the latter is faster."),
         ("Words are encoded by a table.", "The speakers are similarly represented by a vector."),
@@ -78,6 +82,8 @@ def test_an_acronym_is_known_where_its_words_were_seen():
     abstract = "We use temporal abstraction graphs (TAGs). Trees are green. We prune TAGs."
     assert find(abstract) == ["We use temporal abstraction graphs (TAGs)."]
     assert find(abstract, title="Temporal Abstraction") == []
+    two = "Trials use concurrent controls (CCs). Trees are green. We adjust the CCs."
+    assert find(two, title="External Controls") == ["Trials use concurrent controls (CCs)."]
 
 
 def test_what_may_not_be_evidence_is_not_told():

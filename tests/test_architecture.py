@@ -41,6 +41,7 @@ LAYERS = [
         "citations",
         "compression",
         "antecedents",
+        "telling",
         "forerunners",
         "writing",
         "verification",

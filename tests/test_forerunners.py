@@ -64,6 +64,12 @@ PAPER = made_paper(
         "To solve the second problem, we tune the method online.",
         "We compare both automatic calibration techniques.",
         "In each scenario, we give rates.",
+        "While the first one has been well studied, the second is new.",
+        "The first is a set of methods.",
+        "One is the structure, and the other one is the content.",
+        "Among them, accelerated methods are best.",
+        "To solve the issues above, we train longer.",
+        "We collect data for the four languages.",
         "We see that the two training algorithms help each other.",
     ],
 )
@@ -148,6 +154,14 @@ def test_what_was_brought_in_further_back_is_found_there():
         "We find these points by search.",
         "Each model stays in range.",
     ]
+
+
+def test_things_that_are_counted_are_found_where_they_were_brought_in():
+    paper = made_paper(
+        "p6", "Bandits", "We adapt three strategies. Rates are low. Both strategies win."
+    )
+    found = find_forerunners(evidence_of(paper, "Both strategies win."), paper)
+    assert [e.quote for e in found] == ["We adapt three strategies.", "Rates are low."]
 
 
 def test_an_example_alone_is_no_forerunner():

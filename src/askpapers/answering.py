@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from askpapers.antecedents import find_antecedents
 from askpapers.citations import render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
@@ -31,10 +30,10 @@ from askpapers.domain import (
 )
 from askpapers.encoders.reader import Reader
 from askpapers.figures import find_uncounted, find_unmeasured
-from askpapers.forerunners import find_between, find_forerunners
 from askpapers.injections import take_out
 from askpapers.names import find_unmentioned, find_unnamed
 from askpapers.questions import asks_nothing, check_question
+from askpapers.telling import choose_told
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
     Brief,
@@ -45,7 +44,6 @@ from askpapers.writing import (
     write_drafts,
 )
 
-_LONG_WAY = 2
 _SURVEY_SHARE = 0.5
 """Of the operating point, for a question about several papers: none of them states it all."""
 _NEAREST = 3
@@ -133,9 +131,6 @@ class Answerer:
         abstain_below: float,
         reader: Reader | None = None,
         max_quotes: int = 4,
-        reach: float = 4.0,
-        max_survey: int = 6,
-        survey_reach: float = 5.0,
         manifest: Mapping[str, Any] | None = None,
     ) -> None:
         """Wire the parts.
@@ -146,20 +141,12 @@ class Answerer:
             reader: compares what is written with what it stands on; None: nobody does.
             max_quotes: quotations in an answer that is by quotation alone, not counting the
                 sentences that they point back to.
-            reach: how much less than the best evidence, in log-odds, a further sentence may be
-                worth. (Of 394 answered development questions 93 in 100 show marked evidence with
-                4, in 3.7 sentences with those that they need; 91 with 3, in 3.2.)
-            max_survey: sentences in an answer to a question that asks for several papers.
-            survey_reach: `reach` for such a question.
             manifest: what it takes to reproduce an answer; copied into each.
         """
         self._searcher = searcher
         self._abstain_below = abstain_below
         self._reader = reader
         self._max_quotes = max_quotes
-        self._reach = reach
-        self._max_survey = max_survey
-        self._survey_reach = survey_reach
         self._manifest = dict(manifest or {})
 
     def answer(self, question: str, **options: Any) -> Answer:
@@ -246,7 +233,7 @@ class Answerer:
         yield Finished(answer)
 
     def _quote(self, result: SearchResult, work: _Work) -> Iterator[Event]:
-        for evidence in self._choose(result, self._max_quotes, work):
+        for evidence in choose_told(result, self._max_quotes):
             yield work.settle(make_quotation(evidence, work.numbers))
 
     def _compress(
@@ -258,7 +245,7 @@ class Answerer:
         A sentence that the judge does not find in its source, or that says less than it, gives
         way to the source, word for word.
         """
-        chosen = self._choose(result, writer.max_sentences, work)
+        chosen = choose_told(result, writer.max_sentences)
         evidence = [*result.evidence, *(e for e in chosen if e not in result.evidence)]
         brief = prepare_brief(question, evidence, work.papers, writer, work.meter)
         work.dropped += brief.dropped
@@ -286,40 +273,6 @@ class Answerer:
                 work.dropped.append(Dropped(paper.paper_id, f"a written sentence {why}"))
                 sentence = make_quotation(piece.evidence, work.numbers)
             yield work.settle(sentence)
-
-    def _choose(self, result: SearchResult, count: int, work: _Work) -> list[Evidence]:
-        """Return the best evidence and what is worth nearly as much, each paper's as it is told.
-
-        The paper of the best comes first; a question says nothing. What one of them points back
-        to or takes as known is told before it, and so is what stands alone between two. Where
-        several papers are asked for there may be more than `count`.
-        """
-        best, *others = result.evidence
-        reach = self._reach
-        if result.query.several:
-            count = max(count, self._max_survey)
-            reach = self._survey_reach
-        further = [e for e in others if e.score >= best.score - reach and not e.quote.endswith("?")]
-        chosen = [best, *further][:count]
-        before = {e: find_forerunners(e, work.papers[e.paper_id]) for e in chosen}
-
-        def find_untold(e: Evidence, said: Sequence[Evidence]) -> list[Evidence]:
-            """Return what `e` stands on that `said` doesn't tell."""
-            paper = work.papers[e.paper_id]
-            untold = _leave_out(before.get(e, ()), said)
-            told = [s for s in (*said, *untold) if s.paper_id == e.paper_id and s.start < e.start]
-            for source in find_antecedents(e, paper, told=told, known=result.query.question):
-                untold += _leave_out([*find_forerunners(source, paper), source], [*said, *untold])
-            return untold
-
-        # What takes more than a sentence to be understood is only worth it for the best.
-        kept = [e for e in chosen if e == best or len(find_untold(e, chosen)) < _LONG_WAY]
-        for e in tuple(kept):
-            kept += find_untold(e, kept)
-        papers = list(dict.fromkeys(e.paper_id for e in kept))
-        for paper_id in papers:
-            kept += find_between(kept, work.papers[paper_id])
-        return sorted(kept, key=lambda e: (papers.index(e.paper_id), e.start))
 
     def _write(
         self, question: str, result: SearchResult, writer: Writer, work: _Work
@@ -392,15 +345,6 @@ class Answerer:
                 sentence = make_quotation(proof, work.numbers)
             if all(s.text != sentence.text for s in work.sentences):
                 yield work.settle(sentence)
-
-
-def _leave_out(sentences: Iterable[Evidence], said: Sequence[Evidence]) -> list[Evidence]:
-    """Return the sentences that do not overlap what is said."""
-    return [s for s in sentences if all(not _overlap(s, other) for other in said)]
-
-
-def _overlap(a: Evidence, b: Evidence) -> bool:
-    return a.paper_id == b.paper_id and a.start < b.end and b.start < a.end
 
 
 def _find_reason_to_abstain(

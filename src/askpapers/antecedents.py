@@ -69,8 +69,8 @@ _COINS = (
 )
 _BRINGS_IN = r"\b(?:an?|two|three|several|some|new|novel|different|these) (?:[\w-]+ ){0,3}"
 _CAME_ABOUT = re.compile(
-    r"(?:[\w,-]+ ){0,7}?the (?:resulting|considered|obtained|constructed|above|corresponding"
-    r"|associated|said) (?P<thing>[\w-]+)",
+    r"(?:[\w,-]+ ){0,7}?(?:the|our) (?:resulting|considered|obtained|constructed|above"
+    r"|corresponding|associated|said) (?P<thing>[\w-]+)",
     re.IGNORECASE,
 )
 _ALIKE = re.compile(
@@ -80,6 +80,7 @@ _ALIKE = re.compile(
     re.IGNORECASE,
 )
 """Words inside a sentence that speak of the one before it."""
+_ACT = re.compile(r"\w+(?:ness|ity|ion|ment|[ae]nce)")
 _LONG = 5
 """So many first letters make a verb and its noun one: "we compare", "our comparison"."""
 _SHORT = 3
@@ -94,6 +95,15 @@ class _Phrase:
     words: tuple[str, ...]
     behind: str
     before: frozenset[str]
+
+    @property
+    def names_act(self) -> bool:
+        """Whether it is a short name of an act or a property, not explained behind it."""
+        return (
+            len(self.words) <= 2
+            and self.behind not in _EXPLAINS
+            and _ACT.fullmatch(self.words[0]) is not None
+        )
 
 
 def find_antecedents(
@@ -147,9 +157,10 @@ def _place_names(sentence: str, untold: Sequence[str], seen: str) -> Iterator[in
 
 
 def _is_seen(spelled: str, stems: frozenset[str]) -> bool:
-    """Tell whether the words that an acronym stands for were seen, all but one."""
+    """Tell whether the words that an acronym stands for were seen, of three or more all but one."""
     words = [word for word in spelled.split() if word not in STOPWORDS]
-    return sum(stem(word) in stems for word in words) >= max(1, len(words) - 1)
+    unseen = sum(stem(word) not in stems for word in words)
+    return unseen <= (len(words) >= _SHORT)
 
 
 def _place_things(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
@@ -160,7 +171,7 @@ def _place_things(sentence: str, untold: Sequence[str], seen: str) -> Iterator[i
         place = _place_pair(phrase, untold, known, pairs)
         if place is None and len(phrase.words) <= 2:
             place = _place_noun(phrase, untold, known)
-        if place is None and phrase.possessive:
+        if place is None and (phrase.possessive or phrase.names_act):
             place = _place_act(phrase, untold, known)
         if place is not None:
             yield place
@@ -174,7 +185,7 @@ def _place_pair(
 ) -> int | None:
     """Find two neighbouring words of a phrase ("update rule") where they first stood together."""
     for first, second in itertools.pairwise(phrase.words):
-        if first in _KNOWN_THINGS or second in _KNOWN_THINGS:
+        if first in _KNOWN_THINGS:
             continue
         pair = (stem(first), stem(second))
         if pair in pairs or set(pair) <= known:
@@ -186,21 +197,24 @@ def _place_pair(
 
 
 def _place_noun(phrase: _Phrase, untold: Sequence[str], known: frozenset[str]) -> int | None:
-    """Find the noun of a short phrase where it came in, as "a rule" or as "rules"."""
-    noun = phrase.words[-1]
-    if (
-        len(noun) <= _SHORT
-        or noun in _KNOWN_THINGS
-        or phrase.behind in _EXPLAINS
-        or any(stem(word) in known for word in phrase.words)
-    ):
+    """Find the noun of a short phrase where it came in, as "a rule" or as "rules".
+
+    The second of two words may be the verb ("the criterion approximates").
+    """
+    if phrase.behind in _EXPLAINS or any(stem(word) in known for word in phrase.words):
         return None
-    came = re.compile(rf"{_BRINGS_IN}{noun}s?\b|\b{noun}s\b", re.IGNORECASE)
-    return next((place for place, text in enumerate(untold) if came.search(text)), None)
+    for noun in reversed(phrase.words):
+        if len(noun) <= _SHORT or noun in _KNOWN_THINGS:
+            return None
+        came = re.compile(rf"{_BRINGS_IN}{noun}s?\b|\b{noun}s\b", re.IGNORECASE)
+        for place, text in enumerate(untold):
+            if came.search(text):
+                return place
+    return None
 
 
 def _place_act(phrase: _Phrase, untold: Sequence[str], known: frozenset[str]) -> int | None:
-    """Find the nearest sentence with a word of what the authors call theirs."""
+    """Find the nearest sentence with a word of the same root ("rich enough", "the richness")."""
     if len(phrase.words) > _SHORT:
         return None
     for word in phrase.words:

@@ -28,7 +28,8 @@ _POINTS_BACK = re.compile(
     r"|(?:at|for|in|like|to|under|unlike|with|(?:based )?on) that\b"
     r"(?! (?:of|in|for|which|the|we)\b)"
     rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b){_PAPER}"
-    r"|the (?:first|second|third|last|other) ones?\b"
+    r"|(?:while |although |whereas )?the (?:first|second|third|last|other) ones?\b"
+    r"|(?:the first|one) (?:is|are|was|concerns|uses)\b|(?:among|of|between) (?:them|these)\b"
     # An "it" or "its" with nothing before it that it could stand for.
     r"|(?:by|through|via|in addition to|besides|rather than) \w+ing\b[^,]+, (?:it|they)\b"
     r"|(?:(?:just|only|even) )?(?:with|using|in|on|at|after|under|without|via) [^,]+, "
@@ -85,12 +86,13 @@ _MATTERS = (
     r"|phenomena|findings|biases|assumptions|conditions|mechanisms|terms|groups)"
 )
 _COUNTED = re.compile(
-    rf"\b(?:both|(?:the|its|their) (?:two|three|four)) (?:[\w-]+ ){{0,2}}?{_MATTERS}\b"
+    rf"\b(?:both (?:[\w-]+ ){{0,2}}?(?P<both>{_MATTERS})"
+    r"|(?:the|its|their) (?:two|three|four|five|six) (?:[\w-]+ ){0,2}?(?P<counted>\w+s))\b"
     r"(?! (?:of|in|for|that|and|or)\b)",
     re.IGNORECASE,
 )
 _TROUBLE = re.compile(
-    r"\bthe (?:above|aforementioned|foregoing)\b"
+    r"\bthe (?:above|aforementioned|foregoing)\b|\bthe \w+ above\b"
     r"|\bthe (?:second|third|latter|former) (?:problem|issue|challenge|question|limitation|task"
     r"|case|setting)\b(?! (?:of|in|is|that)\b)"
     r"|\bin (?:each|either|all) (?:scenarios?|cases?|settings?)\b(?! (?:of|in|where|that|with)\b)"
@@ -190,8 +192,13 @@ def find_between(told: Sequence[Evidence], paper: Paper) -> tuple[Evidence, ...]
 def _find_things(quote: str) -> list[re.Pattern[str]]:
     """Return a pattern for the first word of each thing that a sentence points back to."""
     text = drop_opener(quote.lstrip())
-    things = [m for m in _LATER.finditer(text) if _is_unknown(text[: m.start()], m["thing"])]
-    words = (re.split(r"\W+", thing["thing"])[0].lower() for thing in things)
+    things = [
+        re.split(r"\W+", m["thing"])[0]
+        for m in _LATER.finditer(text)
+        if _is_unknown(text[: m.start()], m["thing"])
+    ]
+    things += [m["both"] or m["counted"] for m in _COUNTED.finditer(text)]
+    words = (thing.lower() for thing in things)
     return [
         re.compile(rf"\b{re.escape(word.removesuffix('s'))}s?\b", re.IGNORECASE)
         for word in words
