@@ -32,6 +32,8 @@ def find(abstract, *, told=(), title="Learning", known=""):
         ("Processes can be disparate learning processes (DLPs).", "We show that DLPs are unfair."),
         ("We propose MetaNIR to search.", "Tests show the merits of MetaNIR on three sets."),
         ("We relabel a dataset (P-DUTS).", "In P-DUTS there is one point for each object."),
+        ("We seek the best of $k$ arms.", "It fails for $k > 1$."),
+        ("Rates \\alpha are low.", "We bound \\alpha."),
     ],
 )
 def test_the_sentence_that_brings_it_in_is_found(brings_in, takes_as_known):
@@ -46,6 +48,8 @@ def test_the_sentence_that_brings_it_in_is_found(brings_in, takes_as_known):
         ("We train encoders on facts.", "The resulting embeddings predict missing facts."),
         ("We collect stories.", "Our resulting dataset has 4 parts."),
         ("We reuse samples.", "Experiments show when such an approach wins."),
+        ("We frame it as a policy.", "Tests with such a learnt proposal are won."),
+        ("We enlarge the class.", "Doing so encodes knowledge."),
         ("We cluster by paths and by trees.", "We find that the latter is faster."),
         ("Words are encoded by a table.", "The speakers are similarly represented by a vector."),
     ],
@@ -66,10 +70,13 @@ def test_the_sentence_right_before_is_found_where_it_is_spoken_of(brings_in, spe
         "Disparate learning processes (DLPs) are unfair.",
         "We train a CNN.",
         "The first rule is sound.",
+        "We use k-means and C++.",
     ],
 )
 def test_nothing_is_needed_for_what_is_told_or_known(sentence):
-    assert find(f"We derive rules, a gap, a CNN and methods. Trees are green. {sentence}") == []
+    assert (
+        find(f"We derive rules, a gap, a CNN, k, C and methods. Trees are green. {sentence}") == []
+    )
 
 
 def test_what_the_title_and_the_question_name_is_known():

@@ -146,7 +146,14 @@ def test_an_opener_stays_behind_the_sentence_that_it_follows():
     assert wordings(sentence) == ["It is slow"]
     assert wordings(sentence, follows=True) == ["However, it is slow"]
     assert wordings("Moreover, it is slow.", follows=True) == ["It is slow"]
-    assert wordings("It is also slow.", follows=True) == ["It is also slow"]
+
+
+def test_what_is_spoken_of_later_stays():
+    sentence = "Large language models (LLMs) are costly."
+    assert wordings(sentence, later="An LLM is a model.") == [sentence.removesuffix(".")]
+    assert len(wordings(sentence, later="All is well.")) == 2
+    sentence = "The method is trained on eight small GPUs, achieving 80% accuracy."
+    assert wordings(sentence, later="This accuracy is best.") == [sentence.removesuffix(".")]
 
 
 @given(st.text(max_size=200), st.text(max_size=60))

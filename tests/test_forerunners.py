@@ -70,6 +70,10 @@ PAPER = made_paper(
         "Among them, accelerated methods are best.",
         "To solve the issues above, we train longer.",
         "We collect data for the four languages.",
+        "We add negative examples while addressing previous limitations.",
+        "To answer the question, we present a dataset.",
+        "We derive a game that is equivalent to the original one.",
+        "However, a significant drawback is that it assumes a tree.",
         "We see that the two training algorithms help each other.",
     ],
 )
@@ -109,6 +113,7 @@ def test_it_tells_what_points_back(sentence):
         "We address the problems of long texts.",
         "The gains that we see on every task exceed those obtained by hand.",
         "We propose to compare the two methods of sorting.",
+        "We answer the question of whether depth helps.",
     ],
 )
 def test_it_leaves_what_stands_alone(sentence):

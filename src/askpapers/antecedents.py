@@ -4,7 +4,8 @@
 not told which rule: a definite description mostly repeats the noun of its antecedent (Poesio and
 Vieira, "A corpus-based investigation of definite description use", Computational Linguistics
 24(2), 1998), so an earlier sentence that has the noun, in an abstract whose told sentences and
-title have not, is where the reader must be taken. An acronym goes back to where it is spelled out.
+title have not, is where the reader must be taken. An acronym goes back to where it is spelled
+out, a variable to where it first stands.
 """
 
 from __future__ import annotations
@@ -63,6 +64,10 @@ _KNOWN_NAMES = frozenset(
 _NAME = re.compile(
     r"(?<![\w\\{-])(?:[A-Z]-)?(?:[A-Z][A-Za-z]*[A-Z][A-Za-z0-9]*|[A-Z][a-z]+[A-Z]\w*)(?:-[A-Z]\w*)*"
 )
+_SYMBOL = re.compile(
+    r"(?<![\w\\'’.-])(?:[b-zB-HJ-Z]|\\?(?:alpha|beta|gamma|delta|epsilon|eta|lambda|mu|rho|sigma"
+    r"|tau|theta))(?![\w'’+#-]|\.\w)"
+)
 _COINS = (
     r"\b(?:call(?:ed)?|nam(?:ed|ely)|term(?:ed)?|dub(?:bed)?|propos\w*|introduc\w*|present\w*"
     r"|develop\w*|describ\w*|design\w*|releas\w*|as|:|,) (?:the |an? )?(?:\w+ )?"
@@ -74,12 +79,13 @@ _CAME_ABOUT = re.compile(
     re.IGNORECASE,
 )
 _ALIKE = re.compile(
-    r"(?<=[\w,:;] )(?:such an? (?:approach|method|strategy|procedure|technique|setting|scheme"
-    r"|model|representation|property)\b(?! (?:as|that)\b)|similarly \w+ed\b|in contrast,"
-    r"|the latter\b|counterparts?\b(?! (?:of|to)\b)|doing so\b|using (?:it|them)\b)",
+    r"\bsuch an? (?!(?:way|manner|fashion|degree|extent|large|small|high|low|long|short)\b)[\w-]+"
+    r"(?: (?!as\b|that\b)[\w-]+){0,2}\b(?! (?:as|that)\b)"
+    r"|(?<=[\w,:;] )(?:similarly \w+ed\b|in contrast,|the latter\b|counterparts?\b(?! (?:of|to)\b))"
+    r"|\b(?:doing so|using (?:it|them))\b",
     re.IGNORECASE,
 )
-"""Words inside a sentence that speak of the one before it."""
+"""Words that speak of the sentence before."""
 _ACT = re.compile(r"\w+(?:ness|ity|ion|ment|[ae]nce)")
 _LONG = 5
 """So many first letters make a verb and its noun one: "we compare", "our comparison"."""
@@ -129,6 +135,7 @@ def find_antecedents(
     texts = [sentence.quote for sentence in untold]
     places = [
         *_place_names(evidence.quote, texts, seen),
+        *_place_symbols(evidence.quote, texts, seen),
         *_place_things(evidence.quote, texts, seen),
     ]
     last_is_untold = all(t.start < untold[-1].start for t in told)
@@ -161,6 +168,17 @@ def _is_seen(spelled: str, stems: frozenset[str]) -> bool:
     words = [word for word in spelled.split() if word not in STOPWORDS]
     unseen = sum(stem(word) not in stems for word in words)
     return unseen <= (len(words) >= _SHORT)
+
+
+def _place_symbols(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
+    """Yield the place of the sentence that brings in each variable the reader hasn't seen."""
+    for symbol in dict.fromkeys(_SYMBOL.findall(sentence)):
+        if symbol in _SYMBOL.findall(seen):
+            continue
+        for place, text in enumerate(untold):
+            if symbol in _SYMBOL.findall(text):
+                yield place
+                break
 
 
 def _place_things(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:

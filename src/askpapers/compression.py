@@ -162,7 +162,12 @@ class Compressible:
 
 
 def find_compressions(
-    sentence: str, *, question: str = "", title: str = "", follows: bool = False
+    sentence: str,
+    *,
+    question: str = "",
+    title: str = "",
+    follows: bool = False,
+    later: str = "",
 ) -> Compressible:
     """Return the ways to say a sentence with less, in the third person.
 
@@ -173,16 +178,15 @@ def find_compressions(
             "our method", the name may stand there.
         follows: it is said right behind the one that it follows in the abstract, so that an
             opener ("However") still means what it did and stays; a mere joiner ("Moreover") goes.
-            Otherwise "also" goes too.
+        later: what is said behind it; nothing that this speaks of is left out either.
     """
     if is_fixed(sentence):
         return Compressible((Part((sentence.rstrip().removesuffix("."),)),))
     text = _STYLED.sub(r"\1", _in_third_person(sentence))
     text = capitalise(drop_opener(text, follows=follows)).rstrip().removesuffix(".").rstrip()
     text = _THIS_PAPER.sub(lambda this: "The" if this[0] == "This" else "the", text)
-    if not follows:
-        text = _ALSO.sub("", text)
-    asked = _content(question)
+    text = _ALSO.sub("", text)
+    asked = _content(f"{question} {later}")
     start, leads = _find_leads(text, asked)
     ends = _find_ends(text, start, asked)
     parts = [

@@ -30,6 +30,8 @@ _POINTS_BACK = re.compile(
     rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b){_PAPER}"
     r"|(?:while |although |whereas )?the (?:first|second|third|last|other) ones?\b"
     r"|(?:the first|one) (?:is|are|was|concerns|uses)\b|(?:among|of|between) (?:them|these)\b"
+    r"|(?:an?|one|another|the) (?:\w+ ){0,2}(?:drawback|limitation|advantage|disadvantage|benefit"
+    r"|downside|shortcoming|weakness) (?:is|was|lies)\b"
     # An "it" or "its" with nothing before it that it could stand for.
     r"|(?:by|through|via|in addition to|besides|rather than) \w+ing\b[^,]+, (?:it|they)\b"
     r"|(?:(?:just|only|even) )?(?:with|using|in|on|at|after|under|without|via) [^,]+, "
@@ -95,6 +97,9 @@ _TROUBLE = re.compile(
     r"\bthe (?:above|aforementioned|foregoing)\b|\bthe \w+ above\b"
     r"|\bthe (?:second|third|latter|former) (?:problem|issue|challenge|question|limitation|task"
     r"|case|setting)\b(?! (?:of|in|is|that)\b)"
+    r"|\b(?:previous|prior) (?:limitations|drawbacks|shortcomings|difficulties)\b"
+    r"|\banswer(?:s|ing)? the question\b(?! (?:of|whether|how|why|what|when|where|in|posed)\b)"
+    r"|\bthe original ones?\b"
     r"|\bin (?:each|either|all) (?:scenarios?|cases?|settings?)\b(?! (?:of|in|where|that|with)\b)"
     r"|\b(?:address|solv|tackl|overc|mitigat|alleviat|clos|fill|remed)\w* the (?:challenges"
     r"|problems?|issues?|limitations?|drawbacks?|shortcomings|difficulties|gap)\b"

@@ -56,7 +56,10 @@ def choose_told(result: SearchResult, count: int) -> list[Evidence]:
         kept += find_untold(e, kept)
     order = list(dict.fromkeys(e.paper_id for e in kept))
     for paper_id in order:
-        kept += find_between(kept, papers[paper_id])
+        for e in find_between(kept, papers[paper_id]):
+            untold = find_untold(e, kept)
+            if len(untold) < LONG_WAY:
+                kept += [e, *untold]
     return sorted(kept, key=lambda e: (order.index(e.paper_id), e.start))
 
 

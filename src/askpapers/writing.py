@@ -190,13 +190,15 @@ def write_compressions(
     number_of = {paper_id: n for n, paper_id in brief.papers.items()}
     written = ""
     before: Evidence | None = None
-    for e in (e for e in evidence if e in brief.shown):
+    said = [e for e in evidence if e in brief.shown]
+    for place, e in enumerate(said):
         paper = papers[e.paper_id]
         found = find_compressions(
             _clean(e.quote, writer),
             question=question,
             title=paper.title,
             follows=_follows(e, before, paper),
+            later=" ".join(other.quote for other in said[place + 1 :]),
         )
         # "The method" of one paper must not be taken for that of another.
         speaker = before.paper_id if before is not None else unnamed
