@@ -532,6 +532,34 @@ def test_what_takes_more_than_a_sentence_to_be_understood_is_left_out_unless_it_
     ]
 
 
+def test_what_a_later_sentence_speaks_of_is_not_left_out():
+    paper = made_paper(
+        "p4",
+        "Nets",
+        "Low rank nets (LRNs) are costly. We train on GPUs, reaching full speed. "
+        "This speed is high for an LRN.",
+    )
+    first, second, third = (
+        evidence_of(paper, quote, 0.9)
+        for quote in (
+            "Low rank nets (LRNs) are costly.",
+            "We train on GPUs, reaching full speed.",
+            "This speed is high for an LRN.",
+        )
+    )
+    texts = [
+        "Low rank nets (LRNs) are costly [1].",
+        "The authors train on GPUs, reaching full speed [1].",
+        "This speed is high for an LRN [1].",
+    ]
+    pen = writer(*texts, compressed=True, max_sentences=3)
+    answer([made_result([paper], [first, second, third])], pen, question="What is costly?")
+    assert pen.generator.offers == [[text] for text in texts]
+    alone = writer("Low rank nets are costly [1].", compressed=True)
+    answer([made_result([paper], [first])], alone, question="What is costly?")
+    assert len(alone.generator.offers[0]) == 2
+
+
 def test_an_order_in_the_question_is_not_searched_and_the_rest_is_answered():
     searcher = ScriptedSearcher(result())
     made = Answerer(searcher, abstain_below=0.5)

@@ -24,9 +24,11 @@ _MAX_WORDINGS = 48
 _ADDS = (
     r"and|also|further|furthermore|moreover|additionally|besides|notably|importantly|crucially"
     r"|interestingly|remarkably|surprisingly|specifically|concretely|in addition|in particular"
-    r"|finally|lastly|(?:more|most) (?:specifically|precisely|importantly|notably)"
+    r"|finally|lastly|(?:more|most) (?:specifically|precisely|importantly|notably)|intuitively"
+    r"|recently|in recent years|currently|nowadays|so far|to date"
 )
-"""What says no more than that there is more; "However" and "Thus" say what follows."""
+"""What says no more than that there is more, or when it was said ("Recently"); "However" and "Thus"
+say what follows."""
 _JOINER = re.compile(rf"(?:{_ADDS}),\s+", re.IGNORECASE)
 _OPENER = re.compile(
     rf"(?:(?:{_ADDS}|but|so|yet|here|unfortunately|fortunately|first|firstly|second|secondly|third"
@@ -108,8 +110,11 @@ _THIS_PAPER = re.compile(
     r"(?= (?:paper|work|article|study|survey|report|thesis|note|tutorial|review)\b)"
 )
 _ALSO = re.compile(r"(?<!but )\balso (?=[a-z])")
-# Others than the authors: beside them, "the authors" and "their" could be taken for anybody.
-_OTHERS = re.compile(r"\b(?:they|them|their|theirs|themselves)\b", re.IGNORECASE)
+# Others than the authors: beside them, "the authors" and "their" could be taken for anybody. (The
+# authors do nothing to "them", but to "themselves".)
+_OTHERS = re.compile(
+    r"\b(?:they|their|theirs|themselves)\b|\bus\b.*\bthem\b|\bthem\b.*\bus\b", re.I
+)
 _UNSAFE = re.compile(r"[?\[\]]")
 _STYLED = re.compile(r"\{\\(?:em|it|bf|sl|tt)\s+([^{}$]*)\}")
 _CALLED = re.compile(r"[A-Z][\w.+-]*[A-Z0-9][\w.+-]*|[A-Z][a-z]+[\w+-]*")
@@ -198,8 +203,11 @@ def find_compressions(
 
 
 def _in_third_person(text: str) -> str:
-    """Let the text speak of its authors, by "their" and "them" only behind "the authors"."""
-    named = False
+    """Let the text speak of its authors, by "their" and "them" only behind "the authors".
+
+    Not so beside a "them" that stands for something else.
+    """
+    named, other = False, re.search(r"\bthem\b", text) is not None
 
     def rename(match: re.Match[str]) -> str:
         nonlocal named
@@ -214,7 +222,7 @@ def _in_third_person(text: str) -> str:
                 "ourselves": ("the authors themselves", "themselves"),
             }
             word = words[match.lastgroup or ""][named]
-            named = True
+            named = not other
         return word[0].upper() + word[1:] if match[0][0].isupper() else word
 
     return _FIRST_PERSON.sub(rename, text)

@@ -17,11 +17,13 @@ from askpapers.citations import (
 from askpapers.compression import find_compressions
 from askpapers.domain import Dropped, Evidence, Paper
 from askpapers.errors import UsageError
+from askpapers.forerunners import points_back
 from askpapers.generation import Generator, Message, Sampling
 from askpapers.injections import find_fault
 from askpapers.prompts import Prompt, escape_control_tokens
 from askpapers.sentences import split_sentences
 from askpapers.support import SupportJudge
+from askpapers.support.wording import find_names
 
 _RETRY_TEMPERATURE = 0.6
 
@@ -198,7 +200,7 @@ def write_compressions(
             question=question,
             title=paper.title,
             follows=_follows(e, before, paper),
-            later=" ".join(other.quote for other in said[place + 1 :]),
+            later=_needed_by(said[place + 1 :]),
         )
         # "The method" of one paper must not be taken for that of another.
         speaker = before.paper_id if before is not None else unnamed
@@ -217,6 +219,12 @@ def write_compressions(
             yield begun + text
         written = begun + text
         yield Compression(read_drafts(text)[0].text, e)
+
+
+def _needed_by(later: Sequence[Evidence]) -> str:
+    """Return the words that must be told before them: their names; all, where one points back."""
+    names = [name for e in later for name in find_names(e.quote)]
+    return " ".join([e.quote for e in later[:1] if points_back(e.quote)] + names)
 
 
 def _follows(e: Evidence, before: Evidence | None, paper: Paper) -> bool:
