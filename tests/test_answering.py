@@ -19,6 +19,7 @@ from askpapers.errors import UsageError
 from askpapers.generation import Sampling
 from askpapers.prompts import load_prompt
 from askpapers.questions import MAX_QUESTION_CHARS, check_question
+from askpapers.telling import REACH
 from askpapers.writing import Writer
 from fakes import (
     ScriptedGenerator,
@@ -206,10 +207,10 @@ def test_what_is_worth_far_less_than_the_best_evidence_is_not_said():
     def worth(evidence, less):
         return replace(evidence, score=ROWS.score - less)
 
-    assert said(worth(COST, 3.9)) == [ROWS.quote, COST.quote]
-    assert said(worth(COST, 4.1)) == [ROWS.quote]
-    assert said(worth(DAYS, 3.9)) == [ROWS.quote, DAYS.quote]
-    assert said(worth(DAYS, 4.1)) == [ROWS.quote]
+    assert said(worth(COST, REACH - 0.1)) == [ROWS.quote, COST.quote]
+    assert said(worth(COST, REACH + 0.1)) == [ROWS.quote]
+    assert said(worth(DAYS, REACH - 0.1)) == [ROWS.quote, DAYS.quote]
+    assert said(worth(DAYS, REACH + 0.1)) == [ROWS.quote]
 
 
 def test_it_abstains_without_writing():

@@ -110,11 +110,20 @@ _THIS_PAPER = re.compile(
     r"(?= (?:paper|work|article|study|survey|report|thesis|note|tutorial|review)\b)"
 )
 _ALSO = re.compile(r"(?<!but )\balso (?=[a-z])")
-# Others than the authors: beside them, "the authors" and "their" could be taken for anybody. (The
-# authors do nothing to "them", but to "themselves".)
-_OTHERS = re.compile(
-    r"\b(?:they|their|theirs|themselves)\b|\bus\b.*\bthem\b|\bthem\b.*\bus\b", re.I
+# Others than the authors: beside them, "the authors" could be taken for anybody. (What the authors
+# do to themselves is not done to "them".)
+_OTHERS = re.compile(r"\b(?:they|theirs)\b|\bus\b.*\bthem\b|\bthem\b.*\bus\b", re.IGNORECASE)
+_THEIR = re.compile(r"\b(?:their|themselves)\b(?P<owned>(?: [\w-]+){0,3})", re.IGNORECASE)
+_THINGS = re.compile(r"\b[a-z][\w-]+[^\W_aius]s\b|\bdata\b")
+"""Plurals, and verbs of a third person, between "we" and a "their"."""
+_PEOPLES = re.compile(
+    r"\b(?:methods?|procedures?|approach(?:es)?|laws?|hypothes[ie]s|claims?|papers?|works?|plots?"
+    r"|findings?|results?|models?|frameworks?|algorithms?|estimat\w+|experiments?|analys[ei]s"
+    r"|proofs?|code|data ?sets?|benchmarks?|reports?|assumptions?|theor\w+|conclusions?"
+    r"|techniques?|systems?|stud(?:y|ies)|baselines?|first|second|third|own)\b",
+    re.IGNORECASE,
 )
+"""What belongs to people more often than to things: "their method" may be that of other authors."""
 _UNSAFE = re.compile(r"[?\[\]]")
 _STYLED = re.compile(r"\{\\(?:em|it|bf|sl|tt)\s+([^{}$]*)\}")
 _CALLED = re.compile(r"[A-Z][\w.+-]*[A-Z0-9][\w.+-]*|[A-Z][a-z]+[\w+-]*")
@@ -134,8 +143,28 @@ def is_fixed(sentence: str) -> bool:
     return bool(
         _UNSAFE.search(sentence)
         or _ANYBODY.search(sentence)
-        or (_FIRST_PERSON.search(sentence) and _OTHERS.search(sentence))
+        or (_FIRST_PERSON.search(sentence) and _speaks_of_others(sentence))
     )
+
+
+def _speaks_of_others(sentence: str) -> bool:
+    """Tell whether "the authors" and a "they" or "their" of others would stand in one sentence.
+
+    A "their" behind a plural that is nearer to it than "we" is that one's ("we choose columns by
+    their alignment"), unless it may as well be other people's.
+    """
+    if _OTHERS.search(sentence):
+        return True
+    for their in _THEIR.finditer(sentence):
+        us = [m.end() for m in _FIRST_PERSON.finditer(sentence, 0, their.start())]
+        if (
+            not us
+            or "et al" in sentence
+            or not _THINGS.search(sentence, us[-1], their.start())
+            or _PEOPLES.search(their["owned"])
+        ):
+            return True
+    return False
 
 
 def drop_opener(sentence: str, *, follows: bool = False) -> str:
@@ -205,9 +234,9 @@ def find_compressions(
 def _in_third_person(text: str) -> str:
     """Let the text speak of its authors, by "their" and "them" only behind "the authors".
 
-    Not so beside a "them" that stands for something else.
+    Not so beside a "them" or a "their" that stands for something else.
     """
-    named, other = False, re.search(r"\bthem\b", text) is not None
+    named, other = False, re.search(r"\b(?:them|their|themselves)\b", text) is not None
 
     def rename(match: re.Match[str]) -> str:
         nonlocal named
