@@ -19,7 +19,6 @@ from askpapers.errors import UsageError
 from askpapers.generation import Sampling
 from askpapers.prompts import load_prompt
 from askpapers.questions import MAX_QUESTION_CHARS, check_question
-from askpapers.telling import REACH
 from askpapers.writing import Writer
 from fakes import (
     ScriptedGenerator,
@@ -174,17 +173,6 @@ def test_a_question_behind_a_greeting_is_one():
     assert answer([result()], None, question="Hi, is it fast?").status == "answered"
 
 
-def test_a_question_about_several_papers_is_answered_from_more_of_them():
-    papers = [made_paper(f"p{n}", f"Paper {n}", f"Method {n} is studied here.") for n in range(6)]
-    shown = [evidence_of(p, p.abstract, -0.9 * n) for n, p in enumerate(papers)]
-    found = made_result(papers, shown)
-    one = answer([found], None, question="What is studied?")
-    assert [s.citations for s in one.sentences] == [(1,), (2,), (3,), (4,)]
-    survey = replace(found, query=replace(found.query, several=True))
-    many = answer([survey], None, question="What is studied?")
-    assert [s.citations for s in many.sentences] == [(1,), (2,), (3,), (4,), (5,), (6,)]
-
-
 def test_the_best_evidence_is_always_shown():
     pen = writer("It is fast [1].", "It is slow [1].")
     out = answer([result()], pen, question="Is it fast?")
@@ -197,20 +185,6 @@ def test_without_a_writer_the_answer_is_quotation():
     assert [s.text for s in out.sentences] == [FAST.quote, HOURS.quote, DAYS.quote]
     assert all(s.origin == "quoted" and s.support == 1.0 for s in out.sentences)
     assert out.usage.prompt_tokens == 0
-
-
-def test_what_is_worth_far_less_than_the_best_evidence_is_not_said():
-    def said(*further):
-        found = made_result([LONG, OTHER], [ROWS, *further])
-        return [s.text for s in answer([found], None, question="What is taken?").sentences]
-
-    def worth(evidence, less):
-        return replace(evidence, score=ROWS.score - less)
-
-    assert said(worth(COST, REACH - 0.1)) == [ROWS.quote, COST.quote]
-    assert said(worth(COST, REACH + 0.1)) == [ROWS.quote]
-    assert said(worth(DAYS, REACH - 0.1)) == [ROWS.quote, DAYS.quote]
-    assert said(worth(DAYS, REACH + 0.1)) == [ROWS.quote]
 
 
 def test_it_abstains_without_writing():
@@ -489,48 +463,6 @@ def test_what_a_sentence_points_back_to_is_told_before_it(written):
     assert [s.text for s in out.sentences] == [FAST.quote, HOURS.quote]
     if written:  # the model is shown it too
         assert "It is fast. It takes 77 GPU hours" in pen.generator.prompts[0]
-
-
-SKILLS = made_paper(
-    "p3",
-    "Skills",
-    "We derive an update rule. Trees are green. Grass is tall. "
-    "The update rule favours short skills. Water is wet. Long skills win. "
-    "We derive a step size. We derive an inner loss. Sky is blue. It rains. "
-    "The step size and the inner loss are small.",
-)
-FAVOURS = evidence_of(SKILLS, "The update rule favours short skills.", 0.9)
-WINS = evidence_of(SKILLS, "Long skills win.", 0.8)
-SMALL = evidence_of(SKILLS, "The step size and the inner loss are small.", 0.7)
-
-
-def test_what_a_sentence_takes_as_known_is_told_before_it_and_what_stands_between():
-    out = answer([made_result([SKILLS], [FAVOURS])], None, question="Which skill?")
-    assert [s.text for s in out.sentences] == ["We derive an update rule.", FAVOURS.quote]
-    known = answer(
-        [made_result([SKILLS], [FAVOURS], question="The update rule?")],
-        None,
-        question="Which skill?",
-    )
-    assert [s.text for s in known.sentences] == [FAVOURS.quote]
-    both = answer([made_result([SKILLS], [WINS, FAVOURS])], None, question="Which skill?")
-    assert [s.text for s in both.sentences] == [
-        "We derive an update rule.",
-        FAVOURS.quote,
-        "Water is wet.",
-        WINS.quote,
-    ]
-
-
-def test_what_takes_more_than_a_sentence_to_be_understood_is_left_out_unless_it_is_the_best():
-    further = answer([made_result([SKILLS], [WINS, SMALL])], None, question="Which skill?")
-    assert [s.text for s in further.sentences] == [WINS.quote]
-    best = answer([made_result([SKILLS], [SMALL])], None, question="Which skill?")
-    assert [s.text for s in best.sentences] == [
-        "We derive a step size.",
-        "We derive an inner loss.",
-        SMALL.quote,
-    ]
 
 
 def test_what_a_later_sentence_speaks_of_is_not_left_out():

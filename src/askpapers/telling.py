@@ -44,12 +44,13 @@ def choose_told(result: SearchResult, count: int) -> list[Evidence]:
         for s in untold:
             known = [t for t in (*said, *untold) if t.paper_id == s.paper_id]
             told = [t for t in known if t.start < s.start]
-            needed = [
+            needed = {
                 *find_forerunners(s, paper),
                 *find_antecedents(s, paper, told=told, known=result.query.question),
-            ]
-            untold += [n for n in needed if not any(_overlap(n, t) for t in known)]
-        return list(dict.fromkeys(untold[1:]))[:LONGEST_WAY]
+            }
+            nearest_first = sorted(needed, key=lambda n: -n.start)
+            untold += [n for n in nearest_first if not any(_overlap(n, t) for t in known)]
+        return untold[1 : LONGEST_WAY + 1]
 
     kept = [e for e in chosen if e == best or len(find_untold(e, chosen)) < LONG_WAY]
     for e in tuple(kept):
