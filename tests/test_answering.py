@@ -396,6 +396,21 @@ ROWS, COST, TOOL = (
 SHORT = "Sieve takes four million rows of text (in pages)"
 
 
+@pytest.mark.parametrize(("whole", "origin"), [(0.9, "written"), (0.2, "quoted")])
+def test_a_shortened_sentence_that_says_less_gives_way_to_the_whole_one_first(whole, origin):
+    quote = "However, training on large clusters takes 9 days, reaching full speed."
+    paper = made_paper("p5", "Clusters", quote)
+    found = made_result([paper], [evidence_of(paper, quote)])
+    short = "Training on large clusters takes 9 days."
+    full = "Training on large clusters takes 9 days, reaching full speed."
+    reader = ScriptedReader({short: 0.3, full: whole, quote: 0.95})
+    made = Answerer(ScriptedSearcher(found), abstain_below=0.5, reader=reader)
+    out = made.answer("How long?", writer=writer(f"{short[:-1]} [1].", compressed=True))
+    (sentence,) = out.sentences
+    assert (sentence.text, sentence.origin) == (full if origin == "written" else quote, origin)
+    assert len(out.dropped) == (1 if origin == "written" else 2)
+
+
 def choosing(*texts, **options):
     pen = writer(*texts, compressed=True)
     found = made_result([LONG], [ROWS, COST, TOOL])

@@ -88,6 +88,6 @@ def test_a_quotation_is_its_own_proof():
 )
 def test_square_brackets_are_never_rounded(quote, written, origin):
     paper = made_paper("p1", "Bounds", quote)
-    made = Compression(written, evidence_of(paper, quote, 1.0))
+    made = Compression(written, written, evidence_of(paper, quote, 1.0))
     sentence = prove(made, paper, numbers={"p1": 1}, judge=Believer())
     assert (sentence.text, sentence.origin) == (quote if origin == "quoted" else written, origin)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from askpapers.citations import render_sentence
@@ -37,6 +37,7 @@ from askpapers.telling import choose_told
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
     Brief,
+    Compression,
     Meter,
     Writer,
     prepare_brief,
@@ -243,7 +244,7 @@ class Answerer:
         other is told, needs no name.
 
         A sentence that the judge does not find in its source, or that says less than it, gives
-        way to the source, word for word.
+        way to the same with nothing left out, and this to the source, word for word.
         """
         chosen = choose_told(result, writer.max_sentences)
         evidence = [*result.evidence, *(e for e in chosen if e not in result.evidence)]
@@ -264,15 +265,22 @@ class Answerer:
             if isinstance(piece, str):
                 yield Drafted(piece)
                 continue
-            paper = work.papers[piece.evidence.paper_id]
-            sentence = prove(piece, paper, numbers=work.numbers, judge=writer.judge)
-            why = "was not supported" if sentence is None else "said less than its source"
-            if sentence is None or (
-                self._reader is not None and says_less(question, sentence, paper, self._reader)
-            ):
-                work.dropped.append(Dropped(paper.paper_id, f"a written sentence {why}"))
-                sentence = make_quotation(piece.evidence, work.numbers)
-            yield work.settle(sentence)
+            yield work.settle(self._prove(question, piece, writer, work))
+
+    def _prove(self, question: str, piece: Compression, writer: Writer, work: _Work) -> Sentence:
+        """Return a sentence with its proof; where what was left out undoes it, with all of it."""
+        paper = work.papers[piece.evidence.paper_id]
+        for text in dict.fromkeys((piece.text, piece.whole)):
+            written = replace(piece, text=text)
+            sentence = prove(written, paper, numbers=work.numbers, judge=writer.judge)
+            if sentence is None:
+                why = "was not supported"
+            elif self._reader is not None and says_less(question, sentence, paper, self._reader):
+                why = "said less than its source"
+            else:
+                return sentence
+            work.dropped.append(Dropped(paper.paper_id, f"a written sentence {why}"))
+        return make_quotation(piece.evidence, work.numbers)
 
     def _write(
         self, question: str, result: SearchResult, writer: Writer, work: _Work

@@ -22,10 +22,10 @@ _MIN_KEPT_WORDS = 6
 _MAX_WORDINGS = 48
 
 _ADDS = (
-    r"and|also|further|furthermore|moreover|additionally|besides|notably|importantly|crucially"
+    r"and|also|further|furthermore|moreover|additionally|besides|namely|notably|importantly|crucially"
     r"|interestingly|remarkably|surprisingly|specifically|concretely|in addition|in particular"
     r"|finally|lastly|(?:more|most) (?:specifically|precisely|importantly|notably)|intuitively"
-    r"|recently|in recent years|currently|nowadays|so far|to date"
+    r"|recently|lately|in recent years|currently|nowadays|so far|to date"
 )
 """What says no more than that there is more, or when it was said ("Recently"); "However" and "Thus"
 say what follows."""

@@ -88,9 +88,13 @@ class Brief:
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """A written sentence that leaves parts of one sentence of an abstract out."""
+    """A written sentence that leaves parts of one sentence of an abstract out.
+
+    `whole` is the same in the third person with nothing left out.
+    """
 
     text: str
+    whole: str
     evidence: Evidence
 
 
@@ -209,16 +213,15 @@ def write_compressions(
         begun = f"{written} " if written else ""
         before = e
         text = ""
+        offers = [opening + wording + marks for wording in found.wordings()]
         for piece in writer.generator.choose(
-            brief.prompt + begun,
-            [opening + wording + marks for wording in found.wordings()],
-            sampling=writer.sampling,
+            brief.prompt + begun, offers, sampling=writer.sampling
         ):
             meter.count_piece()
             text += piece
             yield begun + text
         written = begun + text
-        yield Compression(read_drafts(text)[0].text, e)
+        yield Compression(read_drafts(text)[0].text, read_drafts(offers[0])[0].text, e)
 
 
 def _needed_by(later: Sequence[Evidence]) -> str:
