@@ -63,6 +63,15 @@ def wordings(sentence, **context):
             "Extensive experiments demonstrate that depth helps.",
             ["Extensive experiments demonstrate that depth helps", "Depth helps"],
         ),
+        ("Prior work has shown that depth helps.", ["Prior work has shown that depth helps"]),
+        (
+            "These results suggest that depth helps.",
+            ["These results suggest that depth helps"],
+        ),
+        (
+            "These results show that depth helps.",
+            ["These results show that depth helps", "Depth helps"],
+        ),
         (
             "The key observation is that depth helps.",
             ["The key observation is that depth helps", "Depth helps"],

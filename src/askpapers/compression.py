@@ -53,9 +53,10 @@ _LEAD = re.compile(
 _FRAME = re.compile(
     r"(?:(?:the authors|the (?:paper|work)) (?:also |further |then )?(?:show|demonstrate|find"
     r"|observe|report|note|discover|reveal|verify|verifie|confirm)s?"
-    r"|(?:(?:their|the authors'|the) )?(?:(?:extensive|empirical|experimental|experiment|numerical"
-    r"|preliminary|main|further) )*(?:experiments|results|findings|analysis|analyses|evaluations?"
-    r"|simulations|studies) (?:also |further )?(?:show|demonstrate|reveal|indicate|confirm)s?"
+    r"|(?:(?:their|the authors'|the|these) )?(?:(?:extensive|empirical|experimental|experiment"
+    r"|numerical|preliminary|main|further) )*(?:experiments|results|findings|analysis|analyses"
+    r"|evaluations?|simulations|studies) (?:also |further )?(?:show|demonstrate|reveal|indicate"
+    r"|confirm)s?"
     r"|the (?:main|key|core|central|surprising|good) (?:result|observation|finding|insight|news)"
     r" (?:here )?is) that (?=[A-Za-z])",
     re.IGNORECASE,
