@@ -34,6 +34,9 @@ def find(abstract, *, told=(), title="Learning", known=""):
         ("We relabel a dataset (P-DUTS).", "In P-DUTS there is one point for each object."),
         ("We seek the best of $k$ arms.", "It fails for $k > 1$."),
         ("Rates \\alpha are low.", "We bound \\alpha."),
+        ("Here $\\sigma_1$ is low.", "It diverges for $\\sigma_1 > 1$."),
+        ("We study two classes.", "We constrain the class."),
+        ("It has two major benefits.", "In tests the benefits resulted in gains."),
     ],
 )
 def test_the_sentence_that_brings_it_in_is_found(brings_in, takes_as_known):

@@ -25,6 +25,7 @@ PAPER = made_paper(
         "Its cost is linear.",
         "But it is slow.",
         "The latter is faster.",
+        "Her objective is to win.",
         "Following this hypothesis, we conducted experiments.",
         "With these simple techniques, our system trains in one hour.",
         "Resampling cannot decrease this probability.",

@@ -23,7 +23,8 @@ from askpapers.support.opposites import split_list
 from askpapers.support.wording import STOPWORDS, stem
 
 _TOKEN = re.compile(
-    r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*(?=['’]s)|['’]s\b|[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*|\d+|[^\w\s]"
+    r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*(?=['’]s)|['’]s\b"
+    r"|[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*|\d+|[^\w\s]"
 )
 _ENDS_PHRASE = STOPWORDS | frozenset(
     split_list(
@@ -66,7 +67,7 @@ _NAME = re.compile(
 )
 _SYMBOL = re.compile(
     r"(?<![\w\\'’.-])(?:[b-zB-HJ-Z]|\\?(?:alpha|beta|gamma|delta|epsilon|eta|lambda|mu|rho|sigma"
-    r"|tau|theta))(?![\w'’+#-]|\.\w)"
+    r"|tau|theta))(?![^\W_]|['’+#-]|\.\w)"
 )
 _COINS = (
     r"\b(?:call(?:ed)?|nam(?:ed|ely)|term(?:ed)?|dub(?:bed)?|propos\w*|introduc\w*|present\w*"
@@ -219,15 +220,17 @@ def _place_noun(phrase: _Phrase, untold: Sequence[str], known: frozenset[str]) -
 
     The second of two words may be the verb ("the criterion approximates").
     """
-    if phrase.behind in _EXPLAINS or any(stem(word) in known for word in phrase.words):
+    if any(stem(word) in known for word in phrase.words):
         return None
+    behind = phrase.behind
     for noun in reversed(phrase.words):
         if len(noun) <= _SHORT or noun in _KNOWN_THINGS:
             return None
-        came = re.compile(rf"{_BRINGS_IN}{noun}s?\b|\b{noun}s\b", re.IGNORECASE)
+        came = re.compile(rf"{_BRINGS_IN}{noun}(?:e?s)?\b|\b{noun}e?s\b", re.IGNORECASE)
         for place, text in enumerate(untold):
-            if came.search(text):
+            if behind not in _EXPLAINS and came.search(text):
                 return place
+        behind = noun
     return None
 
 

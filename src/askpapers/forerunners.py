@@ -23,7 +23,7 @@ _PAPER = (
 """The paper itself is known by its number."""
 _POINTS_BACK = re.compile(
     r"(?:(?:and|but|so|yet|thus|hence) )?"
-    r"(?:(?:it|its|they|their|there(?=,)|the (?:former|latter)|(?:in )?both(?=,)"
+    r"(?:(?:it|its|they|their|he|she|his|her|there(?=,)|the (?:former|latter)|(?:in )?both(?=,)"
     r"|both of (?:them|these)|(?:the \w+ of )?which)\b"
     r"|(?:at|for|in|like|to|under|unlike|with|(?:based )?on) that\b"
     r"(?! (?:of|in|for|which|the|we)\b)"
