@@ -63,6 +63,7 @@ def wordings(sentence, **context):
             "Extensive experiments demonstrate that depth helps.",
             ["Extensive experiments demonstrate that depth helps", "Depth helps"],
         ),
+        ("Our results indicate that nets win.", ["The authors' results indicate that nets win"]),
         ("Prior work has shown that depth helps.", ["Prior work has shown that depth helps"]),
         (
             "These results suggest that depth helps.",

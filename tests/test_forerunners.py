@@ -75,6 +75,7 @@ PAPER = made_paper(
         "To answer the question, we present a dataset.",
         "We derive a game that is equivalent to the original one.",
         "However, a significant drawback is that it assumes a tree.",
+        "One typical strategy is unrolling.",
         "We see that the two training algorithms help each other.",
     ],
 )

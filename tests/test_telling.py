@@ -51,10 +51,10 @@ def test_what_takes_more_than_a_sentence_to_be_understood_is_only_told_as_the_be
 
 
 def test_no_more_than_the_longest_way_is_told_before_the_best():
-    paper = made_paper("p4", "T", "A is. It b. It c. It d. It e. It f. It g.")
-    told = tell(evidence_of(paper, "It g."), papers=[paper])
-    assert len(told) == LONGEST_WAY + 1
-    assert told[-1] == "It g."
+    chain = " ".join(f"It is number {n}." for n in range(20))
+    paper = made_paper("p4", "T", f"Nets are old. {chain}")
+    told = tell(evidence_of(paper, "It is number 19."), papers=[paper])
+    assert told == [f"It is number {n}." for n in range(19 - LONGEST_WAY, 20)]
 
 
 def test_what_is_worth_far_less_than_the_best_is_not_told():

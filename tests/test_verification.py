@@ -84,6 +84,8 @@ def test_a_quotation_is_its_own_proof():
         ("We bound it by sqrt[3]{log n}.", "The authors bound it by sqrt(3){log n}.", "quoted"),
         ("We use values in [0, 1).", "The authors use values in (0, 1).", "quoted"),
         ("We use values in (0, 1).", "The authors use values in (0, 1).", "written"),
+        ("We find that they win.", "“Bounds”: We find that they win.", "written"),
+        ("We find that [they] win.", "“Bounds”: We find that (they) win.", "quoted"),
     ],
 )
 def test_square_brackets_are_never_rounded(quote, written, origin):

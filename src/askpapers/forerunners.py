@@ -32,6 +32,8 @@ _POINTS_BACK = re.compile(
     r"|(?:the first|one) (?:is|are|was|concerns|uses)\b|(?:among|of|between) (?:them|these)\b"
     r"|(?:an?|one|another|the) (?:\w+ ){0,2}(?:drawback|limitation|advantage|disadvantage|benefit"
     r"|downside|shortcoming|weakness) (?:is|was|lies)\b"
+    r"|(?:one|another) (?:\w+ )?(?:strategy|approach|solution|way|method|reason|option|remedy)"
+    r" (?:is|was)\b"
     # An "it" or "its" with nothing before it that it could stand for.
     r"|(?:by|through|via|in addition to|besides|rather than) \w+ing\b[^,]+, (?:it|they)\b"
     r"|(?:(?:just|only|even) )?(?:with|using|in|on|at|after|under|without|via) [^,]+, "

@@ -19,7 +19,7 @@ SURVEY_REACH, MAX_SURVEY = 5.0, 6
 """The same, and how many sentences at least, for a question that asks for several papers."""
 LONG_WAY = 2
 """So many sentences that must be told before one are only worth it for the best."""
-LONGEST_WAY = 4
+LONGEST_WAY = 8
 """So many are told before it at most."""
 
 
