@@ -141,7 +141,7 @@ class Answerer:
             abstain_below: answerability (0..1) under which no answer is given.
             reader: compares what is written with what it stands on; None: nobody does.
             max_quotes: quotations in an answer that is by quotation alone, not counting the
-                sentences that they point back to.
+                sentences that these need told (`telling`).
             manifest: what it takes to reproduce an answer; copied into each.
         """
         self._searcher = searcher

@@ -13,12 +13,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from askpapers.domain import Evidence, Paper
 from askpapers.injections import find_fault
 from askpapers.queries import find_definitions
-from askpapers.sentences import split_sentences
+from askpapers.sentences import quote_sentences
 from askpapers.support.opposites import split_list
 from askpapers.support.wording import STOPWORDS, stem
 
@@ -125,11 +125,12 @@ def find_antecedents(
         known: other text that the reader has seen (the question).
     """
     untold = [
-        replace(evidence, start=s.start, end=s.end, quote=paper.abstract[s.start : s.end])
-        for s in split_sentences(paper.abstract)
-        if s.end <= evidence.start and all(s.start >= t.end or t.start >= s.end for t in told)
+        s
+        for s in quote_sentences(paper, evidence.score)
+        if s.end <= evidence.start
+        and not any(s.overlaps(t) for t in told)
+        and find_fault(s.quote) is None
     ]
-    untold = [sentence for sentence in untold if find_fault(sentence.quote) is None]
     if not untold:
         return ()
     seen = " ".join([paper.title, known, *(t.quote for t in told)])
@@ -147,8 +148,6 @@ def find_antecedents(
 
 def _place_names(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
     """Yield the place of the sentence that brings in each name the reader hasn't seen."""
-    stems = _stems(seen)
-    spelled_in = [find_definitions(text) for text in untold]
     for match in _NAME.finditer(sentence):
         name = match[0].removesuffix("s")
         if len(name) < 2 or name in _KNOWN_NAMES or re.search(rf"\b{name}s?\b", seen, re.I):
@@ -157,9 +156,9 @@ def _place_names(sentence: str, untold: Sequence[str], seen: str) -> Iterator[in
             continue  # spelled out where it stands
         coined = re.compile(rf"{_COINS}{name}\b|\({name}s?\)")
         for place, text in enumerate(untold):
-            spelled = spelled_in[place].get(name)
+            spelled = find_definitions(text).get(name)
             if spelled is not None or coined.search(text):
-                if spelled is None or not _is_seen(spelled, stems):
+                if spelled is None or not _is_seen(spelled, _stems(seen)):
                     yield place
                 break
 
@@ -173,8 +172,9 @@ def _is_seen(spelled: str, stems: frozenset[str]) -> bool:
 
 def _place_symbols(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
     """Yield the place of the sentence that brings in each variable the reader hasn't seen."""
+    known = _SYMBOL.findall(seen)
     for symbol in dict.fromkeys(_SYMBOL.findall(sentence)):
-        if symbol in _SYMBOL.findall(seen):
+        if symbol in known:
             continue
         for place, text in enumerate(untold):
             if symbol in _SYMBOL.findall(text):

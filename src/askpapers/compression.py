@@ -51,11 +51,11 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _FRAME = re.compile(
-    r"(?:(?:the authors|the (?:paper|work)) (?:also |further |then )?(?:show|demonstrate|find"
+    r"(?:(?:the authors|the (?:paper|work)) (?:further |then )?(?:show|demonstrate|find"
     r"|observe|report|note|discover|reveal|verify|verifie|confirm)s?"
     r"|(?:(?:their|the authors'|the|these) )?(?:(?:extensive|empirical|experimental|experiment"
     r"|numerical|preliminary|main|further) )*(?:experiments|results|findings|analysis|analyses"
-    r"|evaluations?|simulations|studies) (?:also |further )?(?:show|demonstrate|reveal|confirm)s?"
+    r"|evaluations?|simulations|studies) (?:further )?(?:show|demonstrate|reveal|confirm)s?"
     r"|the (?:main|key|core|central|surprising|good) (?:result|observation|finding|insight|news)"
     r" (?:here )?is) that (?=[A-Za-z])",
     re.IGNORECASE,

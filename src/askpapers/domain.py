@@ -87,6 +87,10 @@ class Evidence:
     quote: str
     score: float = 0.0
 
+    def overlaps(self, other: Evidence) -> bool:
+        """Tell whether both share a character of one abstract."""
+        return self.paper_id == other.paper_id and self.start < other.end and other.start < self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from askpapers.compression import drop_opener, is_fixed
 from askpapers.domain import Evidence, Paper
 from askpapers.injections import find_fault
-from askpapers.sentences import split_sentences
+from askpapers.sentences import quote_sentences
 
 _PAPER = (
     r"(?! (?:(?:position |survey )?paper|work|article|study|survey|report|thesis|note|tutorial"
@@ -150,13 +150,10 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
     Where the one before points back too, so does the search, up to five sentences. None where
     it doesn't point back, opens the abstract, or follows a sentence that may not be evidence.
     """
-    before = [
-        replace(evidence, start=s.start, end=s.end, quote=paper.abstract[s.start : s.end])
-        for s in split_sentences(paper.abstract)
-        if s.end <= evidence.start
-    ][-_MOST:]
     if not points_back(evidence.quote):
         return ()
+    sentences = quote_sentences(paper, evidence.score)
+    before = [s for s in sentences if s.end <= evidence.start][-_MOST:]
     found: list[Evidence] = []
     for sentence in reversed(before):
         if find_fault(sentence.quote) is not None:
@@ -177,22 +174,18 @@ def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
 def find_between(told: Sequence[Evidence], paper: Paper) -> tuple[Evidence, ...]:
     """Return the sentences of a paper that stand alone between two that are told, in order.
 
-    With them the text goes on as its authors wrote it, and of 394 development questions 3 in 100
-    more show every marked sentence, for a quarter of a sentence more an answer.
+    Each has the score of the one before it. With them the text goes on as its authors wrote it,
+    and of 394 development questions 3 in 100 more show every marked sentence, for a quarter of a
+    sentence more an answer.
     """
-    sentences = split_sentences(paper.abstract)
-    source = {
-        place: evidence
-        for place, s in enumerate(sentences)
-        for evidence in told
-        if evidence.paper_id == paper.paper_id and s.start < evidence.end and evidence.start < s.end
-    }
+    sentences = quote_sentences(paper, 0.0)
+    source = {place: t for place, s in enumerate(sentences) for t in told if s.overlaps(t)}
     return tuple(
-        replace(source[place - 1], start=s.start, end=s.end, quote=paper.abstract[s.start : s.end])
+        replace(s, score=source[place - 1].score)
         for place, s in enumerate(sentences)
         if place not in source
         and {place - 1, place + 1} <= set(source)
-        and find_fault(paper.abstract[s.start : s.end]) is None
+        and find_fault(s.quote) is None
     )
 
 

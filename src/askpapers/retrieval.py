@@ -42,6 +42,7 @@ from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
 from askpapers.likelihood import NO_PASSAGE, SENTENCES, Likelihood, make_passage
 from askpapers.queries import QueryVocabulary, understand
+from askpapers.sentences import quote_span
 
 _SENTENCES_PER_HIT = 3
 
@@ -254,7 +255,7 @@ class Retriever:
     def _quote(
         papers: Sequence[Paper], spans: Sequence[Sequence[Span]], place: int, choice: Choice
     ) -> Evidence:
-        return _evidence(papers[place], spans[place][choice.sentence], choice.score)
+        return quote_span(papers[place], spans[place][choice.sentence], choice.score)
 
     def _best_sentences(
         self, candidates: Candidates, ids: Sequence[str]
@@ -267,7 +268,7 @@ class Retriever:
             matches = sorted(candidates.sentences.get(paper_id, ()), key=lambda m: -m.score)
             matches = [m for m in matches if (m.start, m.end) in honest]
             found[paper_id] = [
-                _evidence(paper, Span(m.start, m.end), m.score)
+                quote_span(paper, Span(m.start, m.end), m.score)
                 for m in matches[:_SENTENCES_PER_HIT]
             ]
         return found
@@ -315,8 +316,3 @@ def _correct(question: str, corrections: Sequence[tuple[str, str]]) -> str:
     for written, taken in corrections:
         question = re.sub(rf"\b{re.escape(written)}\b", taken, question)
     return question
-
-
-def _evidence(paper: Paper, span: Span, score: float) -> Evidence:
-    quote = paper.abstract[span.start : span.end]
-    return Evidence(paper.paper_id, span.start, span.end, quote, float(score))

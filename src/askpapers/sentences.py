@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from askpapers.domain import Span
+from askpapers.domain import Evidence, Paper, Span
 
 _PIECE_CHARS = 20_000
 """Longest text handed to the splitter in one call; an abstract is ten times shorter."""
@@ -64,6 +64,17 @@ def split_sentences(text: str) -> list[Span]:
             spans.append(Span(first, last))
         start = end
     return spans
+
+
+def quote_span(paper: Paper, span: Span, score: float) -> Evidence:
+    """Return a part of an abstract word for word."""
+    quote = paper.abstract[span.start : span.end]
+    return Evidence(paper.paper_id, span.start, span.end, quote, float(score))
+
+
+def quote_sentences(paper: Paper, score: float) -> list[Evidence]:
+    """Return every sentence of an abstract word for word, in order, all with one score."""
+    return [quote_span(paper, span, score) for span in split_sentences(paper.abstract)]
 
 
 def _find_boundaries(text: str) -> list[int]:

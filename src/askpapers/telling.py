@@ -49,7 +49,7 @@ def choose_told(result: SearchResult, count: int) -> list[Evidence]:
                 *find_antecedents(s, paper, told=told, known=result.query.question),
             }
             nearest_first = sorted(needed, key=lambda n: -n.start)
-            untold += [n for n in nearest_first if not any(_overlap(n, t) for t in known)]
+            untold += [n for n in nearest_first if not any(n.overlaps(t) for t in known)]
         return untold[1 : LONGEST_WAY + 1]
 
     kept = [e for e in chosen if e == best or len(find_untold(e, chosen)) < LONG_WAY]
@@ -62,7 +62,3 @@ def choose_told(result: SearchResult, count: int) -> list[Evidence]:
             if len(untold) < LONG_WAY:
                 kept += [e, *untold]
     return sorted(kept, key=lambda e: (order.index(e.paper_id), e.start))
-
-
-def _overlap(a: Evidence, b: Evidence) -> bool:
-    return a.start < b.end and b.start < a.end

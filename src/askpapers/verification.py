@@ -86,14 +86,11 @@ def prove(
 
     One of which nothing was left out is a quotation, and so is one that may not be changed (of
     its square brackets the model sees round ones) unless it stands whole behind the name of its
-    paper. Of another, nothing that it may say is new
-    (`compression`); the judge is asked all the same, so that every written sentence carries a
-    verdict, and a rule that errs is seen.
+    paper. Of another, nothing that it may say is new (`compression`); the judge is asked all the
+    same, so that every written sentence carries a verdict, and a rule that errs is seen.
     """
     e = written.evidence
-    if written.text == e.quote or (
-        is_fixed(e.quote) and not written.text.endswith(f"”: {e.quote}")
-    ):
+    if written.text == e.quote or (is_fixed(e.quote) and e.quote not in written.text):
         return make_quotation(e, numbers)
     (judgement,) = judge.judge([(written.text, [e.quote, paper.title])])
     if not _passes(judgement):

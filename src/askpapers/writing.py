@@ -21,7 +21,7 @@ from askpapers.forerunners import points_back
 from askpapers.generation import Generator, Message, Sampling
 from askpapers.injections import find_fault
 from askpapers.prompts import Prompt, escape_control_tokens
-from askpapers.sentences import split_sentences
+from askpapers.sentences import quote_sentences
 from askpapers.support import SupportJudge
 from askpapers.support.wording import find_names
 
@@ -266,13 +266,7 @@ def _all_sentences(paper: Paper, chosen: Sequence[Evidence]) -> list[Evidence]:
     """Every sentence of a paper's abstract that may be evidence; chosen ones keep their score."""
     scores = {(e.paper_id, e.start): e.score for e in chosen}
     return [
-        Evidence(
-            paper.paper_id,
-            span.start,
-            span.end,
-            paper.abstract[span.start : span.end],
-            scores.get((paper.paper_id, span.start), 0.0),
-        )
-        for span in split_sentences(paper.abstract)
-        if find_fault(paper.abstract[span.start : span.end]) is None
+        replace(s, score=scores.get((s.paper_id, s.start), s.score))
+        for s in quote_sentences(paper, 0.0)
+        if find_fault(s.quote) is None
     ]
