@@ -187,6 +187,38 @@ def test_without_a_writer_the_answer_is_quotation():
     assert out.usage.prompt_tokens == 0
 
 
+def test_a_quotation_of_another_paper_stands_behind_its_name():
+    out = answer([result()], None)
+    names = ["“Convolutional Deep Kernel Machines”: ", "", "“Another Paper”: "]
+    assert [s.opening for s in out.sentences] == names
+    assert out.text == (
+        f"{names[0]}“{FAST.quote}” [1] “{HOURS.quote}” [1] {names[2]}“{DAYS.quote}” [2]"
+    )
+    alone = answer([made_result([KERNEL, OTHER], [HOURS])], None)
+    assert [s.opening for s in alone.sentences] == ["", ""]
+
+
+def test_the_sentence_of_the_best_evidence_is_marked():
+    assert [s.best for s in answer([result()], None).sentences] == [False, True, False]
+    pen = writer("It is fast [1]. It takes 77 GPU hours [1].")
+    written = answer([result()], pen, question="Is it fast?")
+    assert [s.best for s in written.sentences] == [False, True]
+
+
+def test_what_an_abstract_says_between_two_sentences_leaves_a_mark():
+    paper = made_paper("p8", "Trees", "Trees are old. Ants are small. Bees fly. Oaks grow slowly.")
+    told = [evidence_of(paper, quote, 0.9) for quote in ("Oaks grow slowly.", "Trees are old.")]
+
+    def tell(pen):
+        return answer([made_result([paper], told)], pen, question="Are trees old?")
+
+    assert tell(None).text == "“Trees are old.” [1] … “Oaks grow slowly.” [1]"
+    pen = writer("Trees are old [1].", "Oaks grow slowly [1].", compressed=True)
+    assert [s.opening for s in tell(pen).sentences] == ["", "… "]
+    free = writer("Trees are old [1]. Oaks grow slowly [1].")  # its sentences are its own
+    assert [s.opening for s in tell(free).sentences] == ["", ""]
+
+
 def test_it_abstains_without_writing():
     pen = writer()
     out = answer([result(answerability=0.2)], pen)
@@ -435,6 +467,7 @@ def test_what_the_judge_does_not_find_in_its_source_gives_way_to_it():
     out, _ = choosing(f"{SHORT} [1].", named)
     assert [s.origin for s in out.sentences] == ["written", "quoted"]
     assert out.sentences[1].text == COST.quote
+    assert out.sentences[1].opening == ""  # of the same paper
     assert [d.why for d in out.dropped] == ["a written sentence was not supported"]
 
 

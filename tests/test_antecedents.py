@@ -25,6 +25,7 @@ def find(abstract, *, told=(), title="Learning", known=""):
         ("We find a numerical issue.", "We show that the numerical issue lowers the quality."),
         ("Users read up to a criterion.", "Rewards end where the criterion is met."),
         ("We ask for uniform exploration.", "Our exploration constraint holds."),
+        ("Networks are over-parameterized.", "The over-parameterization is harmful."),
         ("We compare rewards with states.", "Motivated by our comparison, we predict rewards."),
         ("It can calibrate the effort.", "It supports the calibration principle."),
         ("A criterion is found.", "The criterion approximates the error."),
@@ -43,23 +44,6 @@ def test_the_sentence_that_brings_it_in_is_found(brings_in, takes_as_known):
     abstract = f"{brings_in} Much else is said of trees. {takes_as_known}"
     assert find(abstract) == [brings_in]
     assert find(abstract, told=[brings_in]) == []
-
-
-@pytest.mark.parametrize(
-    ("brings_in", "speaks_of_it"),
-    [
-        ("We train encoders on facts.", "The resulting embeddings predict missing facts."),
-        ("We collect stories.", "Our resulting dataset has 4 parts."),
-        ("We reuse samples.", "Experiments show when such an approach wins."),
-        ("We frame it as a policy.", "Tests with such a learnt proposal are won."),
-        ("We enlarge the class.", "Doing so encodes knowledge."),
-        ("We cluster by paths and by trees.", "We find that the latter is faster."),
-        ("Words are encoded by a table.", "The speakers are similarly represented by a vector."),
-    ],
-)
-def test_the_sentence_right_before_is_found_where_it_is_spoken_of(brings_in, speaks_of_it):
-    assert find(f"Much else is said of trees. {brings_in} {speaks_of_it}") == [brings_in]
-    assert find(f"{brings_in} Trees are green. {speaks_of_it}", told=["Trees are green."]) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,16 @@ from askpapers.citations import (
     build_grammar,
     escape_brackets,
     find_figures,
+    name_speaker,
     read_drafts,
     render_sentence,
 )
+from askpapers.domain import Sentence
 from askpapers.errors import UsageError
+
+
+def made_sentence(text, numbers, origin="written"):
+    return Sentence(text, origin, tuple(numbers), "supported", 1.0, ())
 
 
 def test_drafts_are_read_with_their_numbers():
@@ -95,21 +102,24 @@ def test_an_escaped_text_cannot_look_like_a_mark(text):
     st.lists(st.integers(1, 9), min_size=1, max_size=2, unique=True),
 )
 def test_what_is_rendered_reads_back(text, numbers):
-    rendered = render_sentence(f"{text}.", numbers, quoted=False)
+    rendered = render_sentence(made_sentence(f"{text}.", numbers))
     draft = read_drafts(rendered)[0]
     assert draft.numbers == tuple(numbers)
     assert draft.text == " ".join([text]) + "."
 
 
-def test_a_quotation_keeps_its_text():
-    assert render_sentence("We use 3 GPUs.", [4], quoted=True) == "“We use 3 GPUs.” [4]"
+def test_a_quotation_keeps_its_text_behind_the_name_of_its_paper():
+    quotation = made_sentence("We use 3 GPUs.", [4], "quoted")
+    assert render_sentence(quotation) == "“We use 3 GPUs.” [4]"
+    named = replace(quotation, opening=name_speaker("Cards [2]"))
+    assert render_sentence(named) == "“Cards (2)”: “We use 3 GPUs.” [4]"
 
 
 def test_a_bracketed_number_of_the_text_is_no_mark():
     text = "Tests [1, 2-4] of Rivest [1] lie in [0, inf) and A[i]."
     plain = "Tests (1, 2-4) of Rivest (1) lie in [0, inf) and A[i]."
-    assert render_sentence(text, [4], quoted=True) == f"“{plain}” [4]"
-    assert render_sentence(text, [4], quoted=False) == f"{plain[:-1]} [4]."
+    assert render_sentence(made_sentence(text, [4], "quoted")) == f"“{plain}” [4]"
+    assert render_sentence(made_sentence(text, [4])) == f"{plain[:-1]} [4]."
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,15 @@ PAPER = made_paper(
         "However, a significant drawback is that it assumes a tree.",
         "One typical strategy is unrolling.",
         "We see that the two training algorithms help each other.",
+        "The resulting embeddings predict missing facts.",
+        "Our resulting dataset has 4 parts.",
+        "Experiments show when such an approach wins.",
+        "Tests with such a learnt proposal are won.",
+        "Doing so encodes knowledge.",
+        "We find that the latter is faster.",
+        "The speakers are similarly represented by a vector.",
+        "We instead add patterns to the data.",
+        "The problem can then be solved by sorting.",
     ],
 )
 def test_it_tells_what_points_back(sentence):
@@ -116,6 +125,10 @@ def test_it_tells_what_points_back(sentence):
         "The gains that we see on every task exceed those obtained by hand.",
         "We propose to compare the two methods of sorting.",
         "We answer the question of whether depth helps.",
+        "We train a model, and the resulting model wins.",
+        "Agents win in such a way that all agree.",
+        "We add patterns instead of noise.",
+        "With keys, the problem can then be solved.",
     ],
 )
 def test_it_leaves_what_stands_alone(sentence):
@@ -161,6 +174,12 @@ def test_what_was_brought_in_further_back_is_found_there():
         "We find these points by search.",
         "Each model stays in range.",
     ]
+
+
+def test_short_things_are_found_further_back_too():
+    paper = made_paper("p7", "Steps", "We find two laws. Trees are green. We win. These laws hold.")
+    found = find_forerunners(evidence_of(paper, "These laws hold."), paper)
+    assert [e.quote for e in found] == ["We find two laws.", "We win."]
 
 
 def test_things_that_are_counted_are_found_where_they_were_brought_in():

@@ -12,7 +12,7 @@ from askpapers.encoders.reader import Reading
 from askpapers.evidence import Policy
 from askpapers.fusion import Fusion
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import NO_PASSAGE
+from askpapers.likelihood import NO_PASSAGE, Measured
 from askpapers.models import get_manifest
 from askpapers.queries import QueryVocabulary, understand
 from askpapers.retrieval import Retriever, show_best
@@ -166,11 +166,20 @@ def test_the_likelihood_parts_papers_that_the_reader_leaves_close(parts):
         likelihood = ScriptedLikelihood(word)
         result = Retriever(**made, likelihood=likelihood).search("How does regret grow?")
         (question, passages), *others = likelihood.seen
-        assert all(only[1:] == [NO_PASSAGE] for _, only in others)  # whether the lead is near
+        # Whether the lead is near; how likely it is was measured.
+        assert all(only == [NO_PASSAGE] for _, only in others)
         assert question == "How does regret grow?"
         assert len(passages) == 2
         found.append((result.hits[0].paper.paper_id, result.evidence[0].paper_id))
     assert found == [("bandit", "bandit"), ("text", "text")]
+
+
+def test_a_passage_is_measured_once_a_question():
+    likelihood = ScriptedLikelihood("b")
+    measured = Measured(likelihood, "Q?")
+    assert measured.of(["a", "b"]) == [0.0, 10.0]
+    assert measured.of(["b", "c", "c"]) == [10.0, 0.0, 0.0]
+    assert likelihood.seen == [("Q?", ["a", "b"]), ("Q?", ["c"])]
 
 
 def test_the_likelihood_is_not_asked_where_the_reader_is_sure(parts):

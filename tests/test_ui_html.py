@@ -1,5 +1,7 @@
 """HTML of the conversation and of the evidence: escaped, with anchors that exist."""
 
+from dataclasses import replace
+
 from askpapers.answering import Found
 from askpapers.domain import Citation, Sentence, Source
 from askpapers.errors import GenerationFailed
@@ -23,7 +25,8 @@ HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(1)">'
 def test_every_text_is_escaped():
     paper = made_paper("p1", HOSTILE, f"{HOSTILE} stays. It is fast.")
     evidence = evidence_of(paper, f"{HOSTILE} stays.")
-    sentence = Sentence(HOSTILE, "quoted", (1,), "supported", 1.0, (Citation(1, evidence),))
+    proof = (Citation(1, evidence),)
+    sentence = Sentence(HOSTILE, "quoted", (1,), "supported", 1.0, proof, opening=HOSTILE)
     answer = made_answer(
         HOSTILE,
         sentences=(sentence,),
@@ -37,6 +40,15 @@ def test_every_text_is_escaped():
     assert "<script" not in html
     assert "<img" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_the_best_sentence_is_strong_and_a_quotation_stands_behind_its_paper():
+    named = replace(SENTENCE, origin="quoted", opening="“A & B”: ")
+    best = replace(SENTENCE, text="It wins.", best=True)
+    html = render_talk([Turn(Ask("Q?"), made_answer("Q?", sentences=(named, best)), ())])
+    assert f"“A &amp; B”: <q>{SENTENCE.text}</q>" in html
+    assert html.count("<strong>") == 1
+    assert "<strong>It wins.</strong>" in html
 
 
 def test_a_chip_names_a_mark_that_exists_and_ids_are_unique():

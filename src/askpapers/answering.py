@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from askpapers.citations import render_sentence
+from askpapers.citations import GAP, name_speaker, render_sentence
 from askpapers.conversation import Conversation
 from askpapers.domain import (
     ABSTENTION,
@@ -33,6 +33,7 @@ from askpapers.figures import find_uncounted, find_unmeasured
 from askpapers.injections import take_out
 from askpapers.names import find_unmentioned, find_unnamed
 from askpapers.questions import asks_nothing, check_question
+from askpapers.sentences import find_gap
 from askpapers.telling import choose_told
 from askpapers.verification import make_quotation, prove, says_less, strays, verify_draft
 from askpapers.writing import (
@@ -104,22 +105,46 @@ def finish(events: Iterable[Event]) -> Answer:
 class _Work:
     """What one answer has come to so far. `numbers` are source numbers by paper id.
 
-    `papers` are those found, by id.
+    `papers` are those found, by id; `best` is the sentence likeliest to answer; `speaker` is the
+    paper that a quotation without its name is taken to be from; `is_extract` says
+    that sentences of the abstracts are told one by one, each paper's in its own order.
     """
 
     numbers: Mapping[str, int]
     papers: Mapping[str, Paper]
+    best: Evidence | None
+    speaker: str | None
+    is_extract: bool = False
     meter: Meter = field(default_factory=Meter)
     sentences: list[Sentence] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     read: frozenset[str] = frozenset()
 
+    def tell(self, told: Sequence[Evidence]) -> None:
+        """Expect these one by one; where others than the first found speak, it is named too."""
+        self.is_extract = True
+        if {e.paper_id for e in told} != {self.speaker}:
+            self.speaker = None
+
     def settle(self, sentence: Sentence) -> Settled:
+        """Add a sentence, behind the name of its paper or the mark of a gap where it needs one."""
+        is_best = self.best is not None and _proves(self.best, sentence)
+        sentence = replace(sentence, opening=self._open(sentence), best=is_best)
+        self.speaker = sentence.evidence[0].evidence.paper_id
         self.sentences.append(sentence)
         return Settled(sentence)
 
+    def _open(self, sentence: Sentence) -> str:
+        shown = sentence.evidence[0].evidence
+        paper = self.papers[shown.paper_id]
+        if shown.paper_id != self.speaker:
+            return name_speaker(paper.title) if sentence.origin == "quoted" else ""
+        if not self.is_extract or not self.sentences:
+            return ""
+        return GAP if find_gap(self.sentences[-1].evidence[0].evidence, shown, paper) else ""
+
     def shows(self, evidence: Evidence) -> bool:
-        return any(c.evidence.quote == evidence.quote for s in self.sentences for c in s.evidence)
+        return any(_proves(evidence, s) for s in self.sentences)
 
 
 class Answerer:
@@ -192,7 +217,12 @@ class Answerer:
         result = self._searcher.search(query, limit=limit, filters=filters)
         retrieved = time.perf_counter() - started
         papers = {hit.paper.paper_id: hit.paper for hit in result.hits}
-        work = _Work({paper_id: talk.number_of(paper_id) for paper_id in papers}, papers)
+        work = _Work(
+            {paper_id: talk.number_of(paper_id) for paper_id in papers},
+            papers,
+            best=next(iter(result.evidence), None),
+            speaker=next(iter(papers), None),
+        )
         work.dropped += result.left_out
         if plain.taken_out:
             work.dropped.append(Dropped("", "a part of the question was not read: it asks nothing"))
@@ -234,7 +264,9 @@ class Answerer:
         yield Finished(answer)
 
     def _quote(self, result: SearchResult, work: _Work) -> Iterator[Event]:
-        for evidence in choose_told(result, self._max_quotes):
+        chosen = choose_told(result, self._max_quotes)
+        work.tell(chosen)
+        for evidence in chosen:
             yield work.settle(make_quotation(evidence, work.numbers))
 
     def _compress(
@@ -251,8 +283,7 @@ class Answerer:
         brief = prepare_brief(question, evidence, work.papers, writer, work.meter)
         work.dropped += brief.dropped
         work.read = frozenset(brief.papers.values())
-        told = {e.paper_id for e in chosen}
-        first = result.hits[0].paper.paper_id
+        work.tell(chosen)
         for piece in write_compressions(
             question,
             chosen,
@@ -260,7 +291,7 @@ class Answerer:
             work.papers,
             writer,
             work.meter,
-            unnamed=first if told == {first} else None,
+            unnamed=work.speaker,
         ):
             if isinstance(piece, str):
                 yield Drafted(piece)
@@ -400,6 +431,8 @@ def _make_sources(result: SearchResult, work: _Work) -> tuple[Source, ...]:
 
 
 def _render(sentences: Sequence[Sentence]) -> str:
-    return " ".join(
-        render_sentence(s.text, s.citations, quoted=s.origin == "quoted") for s in sentences
-    )
+    return " ".join(map(render_sentence, sentences))
+
+
+def _proves(evidence: Evidence, sentence: Sentence) -> bool:
+    return any(c.evidence.quote == evidence.quote for c in sentence.evidence)

@@ -74,20 +74,7 @@ _COINS = (
     r"|develop\w*|describ\w*|design\w*|releas\w*|as|:|,) (?:the |an? )?(?:\w+ )?"
 )
 _BRINGS_IN = r"\b(?:an?|two|three|several|some|new|novel|different|these) (?:[\w-]+ ){0,3}"
-_CAME_ABOUT = re.compile(
-    r"(?:[\w,-]+ ){0,7}?(?:the|our) (?:resulting|considered|obtained|constructed|above"
-    r"|corresponding|associated|said) (?P<thing>[\w-]+)",
-    re.IGNORECASE,
-)
-_ALIKE = re.compile(
-    r"\bsuch an? (?!(?:way|manner|fashion|degree|extent|large|small|high|low|long|short)\b)[\w-]+"
-    r"(?: (?!as\b|that\b)[\w-]+){0,2}\b(?! (?:as|that)\b)"
-    r"|(?<=[\w,:;] )(?:similarly \w+ed\b|in contrast,|the latter\b|counterparts?\b(?! (?:of|to)\b))"
-    r"|\b(?:doing so|using (?:it|them))\b",
-    re.IGNORECASE,
-)
-"""Words that speak of the sentence before."""
-_ACT = re.compile(r"\w+(?:ness|ity|ion|ment|[ae]nce)")
+_ACT = re.compile(r"[\w-]+(?:ness|ity|ion|ment|[ae]nce)")
 _LONG = 5
 """So many first letters make a verb and its noun one: "we compare", "our comparison"."""
 _SHORT = 3
@@ -140,9 +127,6 @@ def find_antecedents(
         *_place_symbols(evidence.quote, texts, seen),
         *_place_things(evidence.quote, texts, seen),
     ]
-    last_is_untold = all(t.start < untold[-1].start for t in told)
-    if last_is_untold and _speaks_of_last(evidence.quote):
-        places.append(len(untold) - 1)
     return tuple(untold[place] for place in sorted(set(places)))
 
 
@@ -247,14 +231,6 @@ def _place_act(phrase: _Phrase, untold: Sequence[str], known: frozenset[str]) ->
             if root in held or (len(root) == _LONG and any(h.startswith(root) for h in held)):
                 return place
     return None
-
-
-def _speaks_of_last(sentence: str) -> bool:
-    """Tell whether a sentence speaks of what the one right before it brought about."""
-    came = _CAME_ABOUT.match(sentence)
-    if came and stem(came["thing"].lower()) not in _stems(sentence[: came.start("thing")]):
-        return True
-    return _ALIKE.search(sentence) is not None
 
 
 def _split_phrases(sentence: str) -> Iterator[_Phrase]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from askpapers.domain import Sentence
 from askpapers.errors import UsageError
 
 _ABBREVIATIONS = ("et al. ", "e.g. ", "i.e. ", "vs. ", "cf. ", "w.r.t. ", "Fig. ", "Eq. ", "resp. ")
@@ -22,6 +23,8 @@ _NO_TEXT = re.compile(r"[\[\]\n]")
 _SPACES = re.compile(r"\s+")
 _FIGURE = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _VERDICT = re.compile(r"^(?:Yes|No)[:,]\s+(?=\S)")
+GAP = "… "
+"""Stands before a sentence where its abstract says more between it and the one before it."""
 _BRACKETS = str.maketrans({"[": "(", "]": ")"})
 
 
@@ -117,13 +120,19 @@ def escape_brackets(text: str) -> str:
     return _SPACES.sub(" ", text).translate(_BRACKETS).strip()
 
 
-def render_sentence(text: str, numbers: Sequence[int], *, quoted: bool) -> str:
+def name_speaker(title: str) -> str:
+    """Return what stands before what another paper says than the one before it: its name."""
+    return f"“{title}”: "
+
+
+def render_sentence(sentence: Sentence) -> str:
     """Return a sentence as it stands in the answer: `Text [1].` written, `“Text.” [1]` quoted.
 
     A bracketed number of the text's own would read as a mark, so it stands in parentheses.
     """
-    text = _OWN_NUMBERS.sub(r"(\1)", text)
-    marks = "".join(f"[{n}]" for n in numbers)
-    if quoted:
-        return f"“{text}” {marks}"
+    opening, text = (_OWN_NUMBERS.sub(r"(\1)", t) for t in (sentence.opening, sentence.text))
+    marks = "".join(f"[{n}]" for n in sentence.citations)
+    if sentence.origin == "quoted":
+        return f"{opening}“{text}” {marks}"
+    text = f"{opening}{text}"
     return f"{text.rstrip('.')} {marks}." if text.endswith(".") else f"{text} {marks}"

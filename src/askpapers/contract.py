@@ -32,13 +32,20 @@ class EvidenceRecord(_Record):
 
 
 class SentenceRecord(_Record):
-    """One sentence of an answer, without marks."""
+    """One sentence of an answer, without marks.
+
+    `opening` stands before it in the answer: the name of the paper that a quotation is from, where
+    another spoke before, or "… " where the abstract says more in between. `best` is true of the
+    sentence that is likeliest to answer.
+    """
 
     text: str
     origin: Literal["written", "quoted"]
     citations: list[int]
     verdict: Literal["supported", "partial", "unsupported"]
     support: float = Field(ge=0, le=1)
+    opening: str = ""
+    best: bool = False
     evidence: list[EvidenceRecord]
 
 
@@ -345,6 +352,8 @@ def make_answer(answer: Answer, *, id: str | None = None) -> AnswerRecord:
                 citations=list(s.citations),
                 verdict=s.verdict,
                 support=round(min(max(s.support, 0.0), 1.0), 4),
+                opening=s.opening,
+                best=s.best,
                 evidence=[
                     EvidenceRecord(
                         n=c.n,

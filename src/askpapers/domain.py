@@ -161,7 +161,12 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of an answer with the proof for it; `text` carries no marks."""
+    """One sentence of an answer with the proof for it; `text` carries no marks.
+
+    `opening` stands before the text: the name of the paper that a quotation is from, where another
+    spoke before, or "… " where the abstract says more in between. `best`: it shows the sentence
+    that the search holds likeliest to answer.
+    """
 
     text: str
     origin: Origin
@@ -169,6 +174,8 @@ class Sentence:
     verdict: Verdict
     support: float
     evidence: tuple[Citation, ...]
+    opening: str = ""
+    best: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,15 @@ _PAPER = (
     r"|review|manuscript|chapter)\b)"
 )
 """The paper itself is known by its number."""
+_WAY = r"(?:way|manner|fashion|degree|extent)"
+"""Behind "such a", it is said what it is like: "in such a way that"."""
 _POINTS_BACK = re.compile(
     r"(?:(?:and|but|so|yet|thus|hence) )?"
     r"(?:(?:it|its|they|their|he|she|his|her|there(?=,)|the (?:former|latter)|(?:in )?both(?=,)"
     r"|both of (?:them|these)|(?:the \w+ of )?which)\b"
     r"|(?:at|for|in|like|to|under|unlike|with|(?:based )?on) that\b"
     r"(?! (?:of|in|for|which|the|we)\b)"
-    rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b){_PAPER}"
+    rf"|(?:[^\s,;:]+ ){{0,5}}(?:this|these|those|such)\b(?! as\b| an? {_WAY}\b){_PAPER}"
     r"|(?:while |although |whereas )?the (?:first|second|third|last|other) ones?\b"
     r"|(?:the first|one) (?:is|are|was|concerns|uses)\b|(?:among|of|between) (?:them|these)\b"
     r"|(?:an?|one|another|the) (?:\w+ ){0,2}(?:drawback|limitation|advantage|disadvantage|benefit"
@@ -110,6 +112,20 @@ _TROUBLE = re.compile(
     re.IGNORECASE,
 )
 _ALIKE = re.compile(r"\b(?:similar|analogous|the same) \w+(?: \w+)?\W*$", re.IGNORECASE)
+_CAME_ABOUT = re.compile(
+    r"(?:[\w,-]+ ){0,7}?(?:the|our) (?:resulting|considered|obtained|constructed|above"
+    r"|corresponding|associated|said) (?P<thing>[\w-]+)",
+    re.IGNORECASE,
+)
+_SPEAKS_OF_LAST = re.compile(
+    rf"\bsuch an? (?!(?:{_WAY}|large|small|high|low|long|short)\b)[\w-]+"
+    r"(?: (?!as\b|that\b)[\w-]+){0,2}\b(?! (?:as|that)\b)"
+    r"|(?<=[\w,:;] )(?:similarly \w+ed\b|in contrast,|the latter\b|counterparts?\b(?! (?:of|to)\b))"
+    r"|(?<=\w )instead\b(?! of\b)|^[^,;:]*\b(?:can|could|may|is|are) then\b"
+    r"|\b(?:doing so|using (?:it|them))\b",
+    re.IGNORECASE,
+)
+_SHORT = 3
 _STEM = 5
 """So many first letters make two words one for this purpose."""
 _MOST = 5
@@ -130,6 +146,11 @@ def points_back(sentence: str) -> bool:
     if opens and not _EMPTY_IT.match(text, max(0, opens.start("it"), opens.start("then"))):
         return True
     if _COUNTED.search(text) or _TROUBLE.search(text) or _ALIKE.search(text):
+        return True
+    came = _CAME_ABOUT.match(text)
+    if came and _is_unknown(text[: came.start("thing")], came["thing"]):
+        return True
+    if _SPEAKS_OF_LAST.search(text):
         return True
     return any(_is_unknown(text[: m.start()], m["thing"]) for m in _LATER.finditer(text))
 
@@ -202,5 +223,5 @@ def _find_things(quote: str) -> list[re.Pattern[str]]:
     return [
         re.compile(rf"\b{re.escape(word.removesuffix('s'))}s?\b", re.IGNORECASE)
         for word in words
-        if len(word) >= _STEM
+        if len(word) > _SHORT
     ]

@@ -38,6 +38,23 @@ class Likelihood(Protocol):
         ...
 
 
+class Measured:
+    """The likelihoods of one question; a passage that comes again is not measured again."""
+
+    def __init__(self, likelihood: Likelihood, question: str) -> None:
+        self._likelihood = likelihood
+        self._question = question
+        self._nats: dict[str, float] = {}
+
+    def of(self, passages: Sequence[str]) -> list[float]:
+        """Return log P(question | passage) in nats of each passage."""
+        new = [p for p in dict.fromkeys(passages) if p not in self._nats]
+        if new:
+            nats = self._likelihood.measure(self._question, new)
+            self._nats.update(zip(new, nats, strict=True))
+        return [self._nats[p] for p in passages]
+
+
 def make_passage(title: str, sentences: Sequence[str]) -> str:
     """Return the passage that a paper is measured by: its title and the sentences given."""
     return " ".join([f"{title}.", *sentences])

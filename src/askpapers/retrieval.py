@@ -40,7 +40,7 @@ from askpapers.evidence import (
 from askpapers.fusion import FEATURES, Fusion, find_close
 from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import NO_PASSAGE, SENTENCES, Likelihood, make_passage
+from askpapers.likelihood import NO_PASSAGE, SENTENCES, Likelihood, Measured, make_passage
 from askpapers.queries import QueryVocabulary, understand
 from askpapers.sentences import quote_span
 
@@ -163,8 +163,9 @@ class Retriever:
         readings = self._reader.read(asked, texts)
         final = self._fusion.score_read(ranked[:count], readings)
         # Papers that are asked for together need no parting.
-        if not query.several:
-            final = self._ask_back(asked, texts, readings, final)
+        likelihood = Measured(self._likelihood, asked) if self._likelihood else None
+        if likelihood is not None and not query.several:
+            final = self._ask_back(likelihood, texts, readings, final)
         order = [int(i) for i in np.argsort(-final, kind="stable")]
         top = float(final[order[0]])
         # Only papers that are returned may give evidence: an answer cites what it lists.
@@ -199,11 +200,11 @@ class Retriever:
             for paper in chosen_from
         ]
         signals = measure(asked, pages, self._lexical.rarities, self._policy)
-        if self._likelihood is not None and chosen and signals["near_passage"] < NEAR:
+        if likelihood is not None and chosen and signals["near_passage"] < NEAR:
             # A lead that is far in words may be near in meaning.
             lead = place[chosen[0].paper_id]
             passage = show_best(*texts[lead], readings[lead].sentences)
-            likely, unlikely = self._likelihood.measure(asked, [passage, NO_PASSAGE])
+            likely, unlikely = likelihood.of([passage, NO_PASSAGE])
             signals = bring_near(signals, likely - unlikely)
         hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
@@ -219,19 +220,17 @@ class Retriever:
 
     def _ask_back(
         self,
-        asked: str,
+        likelihood: Measured,
         texts: Sequence[tuple[str, Sequence[str]]],
         readings: Sequence[Reading],
         scores: np.ndarray,
     ) -> np.ndarray:
         """Let the language model part the papers that the reader leaves close together."""
         close = find_close(scores)
-        if self._likelihood is None or len(close) < 2:
+        if len(close) < 2:
             return scores
         passages = [show_best(*texts[i], readings[i].sentences) for i in close]
-        return self._fusion.weigh_likelihood(
-            scores, close, self._likelihood.measure(asked, passages)
-        )
+        return self._fusion.weigh_likelihood(scores, close, likelihood.of(passages))
 
     def _honest_sentences(self, paper: Paper) -> list[Span]:
         """The sentences that may be evidence; nothing else of an abstract is read."""

@@ -77,6 +77,13 @@ def quote_sentences(paper: Paper, score: float) -> list[Evidence]:
     return [quote_span(paper, span, score) for span in split_sentences(paper.abstract)]
 
 
+def find_gap(before: Evidence, evidence: Evidence, paper: Paper) -> str | None:
+    """Return what an abstract says between two of its sentences; None if they aren't in order."""
+    if before.paper_id != evidence.paper_id or evidence.start < before.end:
+        return None
+    return paper.abstract[before.end : evidence.start].strip()
+
+
 def _find_boundaries(text: str) -> list[int]:
     """Return the offsets that part one sentence from the next, in order."""
     candidates = set()

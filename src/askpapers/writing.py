@@ -12,6 +12,7 @@ from askpapers.citations import (
     build_grammar,
     escape_brackets,
     find_figures,
+    name_speaker,
     read_drafts,
 )
 from askpapers.compression import find_compressions
@@ -21,7 +22,7 @@ from askpapers.forerunners import points_back
 from askpapers.generation import Generator, Message, Sampling
 from askpapers.injections import find_fault
 from askpapers.prompts import Prompt, escape_control_tokens
-from askpapers.sentences import quote_sentences
+from askpapers.sentences import find_gap, quote_sentences
 from askpapers.support import SupportJudge
 from askpapers.support.wording import find_names
 
@@ -203,12 +204,12 @@ def write_compressions(
             _clean(e.quote, writer),
             question=question,
             title=paper.title,
-            follows=_follows(e, before, paper),
+            follows=before is not None and find_gap(before, e, paper) == "",
             later=_needed_by(said[place + 1 :]),
         )
         # "The method" of one paper must not be taken for that of another.
         speaker = before.paper_id if before is not None else unnamed
-        opening = f"“{_clean(paper.title, writer)}”: " if e.paper_id != speaker else ""
+        opening = name_speaker(_clean(paper.title, writer)) if e.paper_id != speaker else ""
         marks = f" [{number_of[e.paper_id]}]."
         begun = f"{written} " if written else ""
         before = e
@@ -228,13 +229,6 @@ def _needed_by(later: Sequence[Evidence]) -> str:
     """Return the words that must be told before them: their names; all, where one points back."""
     names = [name for e in later for name in find_names(e.quote)]
     return " ".join([e.quote for e in later[:1] if points_back(e.quote)] + names)
-
-
-def _follows(e: Evidence, before: Evidence | None, paper: Paper) -> bool:
-    """Tell whether nothing stands between two sentences in the abstract."""
-    if before is None or before.paper_id != e.paper_id:
-        return False
-    return before.end <= e.start and not paper.abstract[before.end : e.start].strip()
 
 
 def _render(

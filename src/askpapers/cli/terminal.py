@@ -88,11 +88,14 @@ def make_progress() -> Progress:
 
 
 def render_written(sentence: Sentence) -> str:
-    """Return one sentence of an answer, wrapped, with its verdict where that is not plain yes."""
-    text = render_sentence(sentence.text, sentence.citations, quoted=sentence.origin == "quoted")
+    """Return one sentence of an answer, wrapped, with its verdict where that is not plain yes.
+
+    The one that the search holds likeliest to answer is bold.
+    """
+    text = render_sentence(sentence)
     if sentence.verdict != "supported":
         text += f" ({_VERDICT_WORDS[sentence.verdict]})"
-    return wrap(text)
+    return bold(wrap(text)) if sentence.best else wrap(text)
 
 
 def render_proof(answer: Answer) -> str:

@@ -183,7 +183,9 @@ def _render_sentence(sentence: Sentence, turn: int) -> str:
     chips = "".join(_render_chip(c.n, c.evidence, turn) for c in sentence.evidence)
     text = escape(sentence.text)
     quoted = sentence.origin == "quoted"
-    shown = f"<q>{text}</q>" if quoted else text
+    shown = escape(sentence.opening) + (f"<q>{text}</q>" if quoted else text)
+    if sentence.best:
+        shown = f"<strong>{shown}</strong>"
     return (
         f'<p class="ap-sentence ap-{sentence.origin}">{shown} '
         f'<span class="ap-marks"><span class="ap-chips">{chips}</span>'
