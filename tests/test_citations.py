@@ -130,6 +130,7 @@ def test_a_bracketed_number_of_the_text_is_no_mark():
         ("k-means is fast [1].", "k-means is fast."),
         ("pH is low [1].", "pH is low."),
         ("n samples are drawn [1].", "n samples are drawn."),
+        ("however, it wins [1].", "However, it wins."),
     ],
 )
 def test_a_sentence_begins_with_a_capital(written, read):

@@ -36,7 +36,7 @@ def wordings(sentence, **context):
         ("Finally, tanh wins.", ["Tanh wins"]),
         (
             "Our loss lets us train what we call nets.",
-            ["The authors' loss lets them train what the authors call nets"],
+            ["The authors' loss lets them train what they call nets"],
         ),
         ("It deepens our understanding of nets.", ["It deepens our understanding of nets"]),
         ("To our knowledge, it is new.", ["To the authors' knowledge, it is new"]),
@@ -58,6 +58,26 @@ def wordings(sentence, **context):
         (
             "We show that depth helps.",
             ["The authors show that depth helps", "Depth helps"],
+        ),
+        (
+            "We show that our net can be trained and that we can stop.",
+            [
+                "The authors show that their net can be trained and that the authors can stop",
+                "The authors' net can be trained and that the authors can stop",
+            ],
+        ),
+        (
+            "We show that we can stop.",
+            ["The authors show that they can stop", "The authors can stop"],
+        ),
+        ("We show that a net by us wins.", ["The authors show that a net by them wins"]),
+        (
+            "Results show that they win.",  # not the authors
+            ["Results show that they win", "They win"],
+        ),
+        (
+            "We train nets and say what we see.",  # not the nets
+            ["The authors train nets and say what the authors see"],
         ),
         (
             "Extensive experiments demonstrate that depth helps.",

@@ -74,6 +74,7 @@ PAPER = made_paper(
         "We add negative examples while addressing previous limitations.",
         "To answer the question, we present a dataset.",
         "We derive a game that is equivalent to the original one.",
+        "We answer in the affirmative for graphs.",
         "However, a significant drawback is that it assumes a tree.",
         "One typical strategy is unrolling.",
         "We see that the two training algorithms help each other.",

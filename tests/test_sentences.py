@@ -62,6 +62,15 @@ def test_known_boundaries(sentences: list[str]) -> None:
         assert got == sentences
 
 
+def test_a_lost_space_ends_a_sentence_too() -> None:
+    text = "We bound the rate of convergence.We test it. See a.b.The or Fig.In or gradual.The."
+    assert pieces(text) == [
+        "We bound the rate of convergence.",
+        "We test it.",
+        "See a.b.The or Fig.In or gradual.The.",
+    ]
+
+
 def test_empty_and_blank_texts_have_no_sentences() -> None:
     assert split_sentences("") == []
     assert split_sentences(" \n\t ") == []

@@ -116,6 +116,11 @@ _OTHERS = re.compile(r"\b(?:they|theirs)\b|\bus\b.*\bthem\b|\bthem\b.*\bus\b", r
 _THEIR = re.compile(r"\b(?:their|themselves)\b(?P<owned>(?: [\w-]+){0,3})", re.IGNORECASE)
 _THINGS = re.compile(r"\b[a-z][\w-]+[^\W_aius]s\b|\bdata\b")
 """Plurals, and verbs of a third person, between "we" and a "their"."""
+_OF_AUTHORS = re.compile(
+    r"\b(?:(?P<named>the authors)|(?P<they>they|their)|them|theirs|themselves)\b", re.IGNORECASE
+)
+_PLURAL = re.compile(r"\b\w+[^\W_aius]s\b|\b(?:data|people|criteria|phenomena|and|or)\b")
+"""What a "they" behind it might stand for."""
 _PEOPLES = re.compile(
     r"\b(?:methods?|procedures?|approach(?:es)?|laws?|hypothes[ie]s|claims?|papers?|works?|plots?"
     r"|findings?|results?|models?|frameworks?|algorithms?|estimat\w+|experiments?|analys[ei]s"
@@ -234,17 +239,21 @@ def find_compressions(
 def _in_third_person(text: str) -> str:
     """Let the text speak of its authors, by "their" and "them" only behind "the authors".
 
-    Not so beside a "them" or a "their" that stands for something else.
+    Not so beside a "them" or a "their" that stands for something else. "They" is said only where
+    nothing between could be meant by it: "the authors show that they can".
     """
     named, other = False, re.search(r"\b(?:them|their|themselves)\b", text) is not None
+    last = 0
 
     def rename(match: re.Match[str]) -> str:
-        nonlocal named
+        nonlocal named, last
+        plain = not _PLURAL.search(text, last, match.start())
+        last = match.end()
         if match["our"] and _PROPOSED.match(match.string, match.end()):
             word = "the"
         else:
             words = {
-                "we": ("the authors", "the authors"),
+                "we": ("the authors", "they" if plain else "the authors"),
                 "our": ("the authors'", "their"),
                 "us": ("the authors", "them"),
                 "ours": ("the authors' own", "theirs"),
@@ -259,21 +268,43 @@ def _in_third_person(text: str) -> str:
 
 def _find_leads(text: str, asked: frozenset[str]) -> tuple[int, tuple[str, ...]]:
     """Return where the fixed part begins, and the texts that may stand before it."""
-    offers = [0]
+    offers = {0: text}
+    end = 0
     lead = _LEAD.match(text)
     if (
         lead
         and not _RESTRICTS.search(lead[0])
         and not _asks_for(asked, lead[0], text[lead.end() :])
     ):
-        offers.append(lead.end())
-    frame = _FRAME.match(text, offers[-1])
+        end = lead.end()
+        offers[end] = _name_authors(text, end)
+    frame = _FRAME.match(text, end)
     if frame:
-        offers.append(frame.end())
-    if len(offers) == 1:
+        end = frame.end()
+        offers[end] = _name_authors(text, end)
+    offers = {offer: rest for offer, rest in offers.items() if rest}
+    if len(offers) < 2:
         return 0, ("",)
-    start = offers[-1] + 1  # the letter that becomes a capital belongs to the choice
-    return start, tuple(capitalise(text[offer:])[: start - offer] for offer in offers)
+    # The word that changes with what stands before it, or the letter that becomes a capital.
+    last = _OF_AUTHORS.match(text, max(offers))
+    start = last.end() if last else max(offers) + 1
+    kept = len(text) - start
+    return start, tuple(capitalise(rest)[: len(rest) - kept] for rest in offers.values())
+
+
+def _name_authors(text: str, start: int) -> str:
+    """Return a text from `start` on with its authors named; empty if they can't be.
+
+    Who "they" are may have been said in what goes.
+    """
+    rest = text[start:]
+    of_authors = _OF_AUTHORS.search(rest)
+    if of_authors is None or of_authors["named"] or "the authors" not in text[:start].lower():
+        return rest
+    if of_authors.start() > 0 or not of_authors["they"]:
+        return ""
+    name = "the authors'" if of_authors["they"].lower() == "their" else "the authors"
+    return name + rest[of_authors.end() :]
 
 
 def _find_ends(text: str, start: int, asked: frozenset[str]) -> list[int]:

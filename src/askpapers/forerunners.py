@@ -103,7 +103,7 @@ _TROUBLE = re.compile(
     r"|case|setting)\b(?! (?:of|in|is|that)\b)"
     r"|\b(?:previous|prior) (?:limitations|drawbacks|shortcomings|difficulties)\b"
     r"|\banswer(?:s|ing)? the question\b(?! (?:of|whether|how|why|what|when|where|in|posed)\b)"
-    r"|\bthe original ones?\b"
+    r"|\bthe original ones?\b|\bin the (?:affirmative|negative)\b"
     r"|\bin (?:each|either|all) (?:scenarios?|cases?|settings?)\b(?! (?:of|in|where|that|with)\b)"
     r"|\b(?:address|solv|tackl|overc|mitigat|alleviat|clos|fill|remed)\w* the (?:challenges"
     r"|problems?|issues?|limitations?|drawbacks?|shortcomings|difficulties|gap)\b"
