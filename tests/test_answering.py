@@ -504,6 +504,17 @@ def test_a_sentence_of_which_nothing_was_left_out_is_a_quotation():
     assert out.dropped == ()
 
 
+def test_a_first_stays_where_a_second_is_told_behind_it():
+    paper = made_paper("p9", "Lists", "Much is said. First, ants are small. Second, trees are old.")
+    told = [evidence_of(paper, f"{quote}.", 0.9) for quote in paper.abstract[:-1].split(". ")[1:]]
+    pen = writer("First, ants are small [1].", "Second, trees are old [1].", compressed=True)
+    answer([made_result([paper], told)], pen, question="What is small and old?")
+    assert pen.generator.offers == [["First, ants are small [1]."], ["Second, trees are old [1]."]]
+    pen = writer("Ants are small [1].", compressed=True)
+    answer([made_result([paper], told[:1])], pen, question="What is small?")
+    assert pen.generator.offers == [["Ants are small [1]."]]
+
+
 @pytest.mark.parametrize("written", [False, True])
 def test_what_a_sentence_points_back_to_is_told_before_it(written):
     pen = writer("It is fast [1].", "It takes 77 GPU hours on CIFAR [1].", compressed=True)

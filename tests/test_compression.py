@@ -72,6 +72,11 @@ def wordings(sentence, **context):
         ),
         ("We show that a net by us wins.", ["The authors show that a net by them wins"]),
         (
+            "Experiments show that our net wins and confirm the theory.",
+            ["Experiments show that the authors' net wins and confirm the theory"],
+        ),
+        ("We first sort the data.", ["The authors first sort the data"]),
+        (
             "Results show that they win.",  # not the authors
             ["Results show that they win", "They win"],
         ),

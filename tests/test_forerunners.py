@@ -85,6 +85,8 @@ PAPER = made_paper(
         "Doing so encodes knowledge.",
         "We find that the latter is faster.",
         "The speakers are similarly represented by a vector.",
+        "The result is a shorter list.",
+        "For each action chosen, she pays.",
         "We instead add patterns to the data.",
         "The problem can then be solved by sorting.",
     ],

@@ -65,6 +65,15 @@ _KNOWN_NAMES = frozenset(
 _NAME = re.compile(
     r"(?<![\w\\{-])(?:[A-Z]-)?(?:[A-Z][A-Za-z]*[A-Z][A-Za-z0-9]*|[A-Z][a-z]+[A-Z]\w*)(?:-[A-Z]\w*)*"
 )
+_THING = r"(?:approach|method|model|framework|algorithm|system|technique|architecture|procedure|scheme)s?"
+_PROPOSED = re.compile(
+    rf"\b(?:our|the proposed) (?:[\w-]+ ){{0,2}}?{_THING}\b|^(?:the|this) {_THING}\b", re.IGNORECASE
+)
+_PROPOSES = re.compile(
+    r"\b(?:we|paper|work|article|study|report|survey|note)\b[^.]{0,60}?\b(?:propos|introduc|present"
+    r"|develop|design|describ|devis|construct|formulat|suggest|explor|investigat)\w*",
+    re.IGNORECASE,
+)
 _SYMBOL = re.compile(
     r"(?<![\w\\'’.-])(?:[b-zB-HJ-Z]|\\?(?:alpha|beta|gamma|delta|epsilon|eta|lambda|mu|rho|sigma"
     r"|tau|theta))(?![^\W_]|['’+#-]|\.\w)"
@@ -120,38 +129,45 @@ def find_antecedents(
     ]
     if not untold:
         return ()
-    seen = " ".join([paper.title, known, *(t.quote for t in told)])
+    said = " ".join(t.quote for t in told)
+    seen = " ".join([paper.title, known, said])
     texts = [sentence.quote for sentence in untold]
     places = [
-        *_place_names(evidence.quote, texts, seen),
+        *_place_names(evidence.quote, texts, seen, said),
+        *_place_proposal(evidence.quote, texts, said),
         *_place_symbols(evidence.quote, texts, seen),
         *_place_things(evidence.quote, texts, seen),
     ]
     return tuple(untold[place] for place in sorted(set(places)))
 
 
-def _place_names(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
-    """Yield the place of the sentence that brings in each name the reader hasn't seen."""
+def _place_names(sentence: str, untold: Sequence[str], seen: str, said: str) -> Iterator[int]:
+    """Yield the place of the sentence that brings in each name the reader hasn't seen.
+
+    An acronym is known, too, where all the words that it stands for were told.
+    """
     for match in _NAME.finditer(sentence):
         name = match[0].removesuffix("s")
         if len(name) < 2 or name in _KNOWN_NAMES or re.search(rf"\b{name}s?\b", seen, re.I):
             continue
         if f"({match[0]}" in sentence or f"{match[0]} (" in sentence:
             continue  # spelled out where it stands
-        coined = re.compile(rf"{_COINS}{name}\b|\({name}s?\)")
+        coined = re.compile(
+            rf"{_COINS}{name}\b|\({name}s?\)|^{name}(?: \([^)]*\))? (?:is|are) (?:an?|one|the)\b"
+        )
         for place, text in enumerate(untold):
             spelled = find_definitions(text).get(name)
             if spelled is not None or coined.search(text):
-                if spelled is None or not _is_seen(spelled, _stems(seen)):
+                words = {word for word in (spelled or name).split() if word not in STOPWORDS}
+                if not set(map(stem, words)) <= _stems(said):
                     yield place
                 break
 
 
-def _is_seen(spelled: str, stems: frozenset[str]) -> bool:
-    """Tell whether the words that an acronym stands for were seen, of three or more all but one."""
-    words = [word for word in spelled.split() if word not in STOPWORDS]
-    unseen = sum(stem(word) not in stems for word in words)
-    return unseen <= (len(words) >= _SHORT)
+def _place_proposal(sentence: str, untold: Sequence[str], said: str) -> Iterator[int]:
+    """Yield the place of what the paper proposes, where "our approach" is told before it."""
+    if _PROPOSED.search(sentence) and not _PROPOSES.search(f"{said} {sentence}"):
+        yield from [place for place, text in enumerate(untold) if _PROPOSES.search(text)][:1]
 
 
 def _place_symbols(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:

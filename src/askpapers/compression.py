@@ -60,6 +60,12 @@ _FRAME = re.compile(
     r" (?:here )?is) that (?=[A-Za-z])",
     re.IGNORECASE,
 )
+_SHOWS_ON = re.compile(
+    r"\band (?:\w+ly |also |further )?(?:show|demonstrate|find|observe|report|note|discover|reveal"
+    r"|verify|confirm|indicate|suggest|validate|prove|establish|highlight|provide|underscore|support"
+    r"|illustrate|give|propose|present|introduce|derive|offer|identify)\b",
+)
+"""What else is shown is shown by what the frame names ("experiments show that ... and confirm")."""
 _ACRONYM = re.compile(r" \((?P<name>[A-Z][A-Za-z0-9]*[A-Z][A-Za-z0-9]*|[A-Z]{2,}s?)\)")
 _ASIDE = re.compile(
     r" \((?:e\.g\.|i\.e\.|see |cf\.|[A-Z]\w+(?: et al\.| and \w+)?,? (?:19|20)\d\d)[^()$]{0,120}\)"
@@ -100,7 +106,7 @@ _ANYBODY = re.compile(
 )
 """A "we" that is as likely people in general as the authors."""
 _FIRST_PERSON = re.compile(
-    r"\b(?P<we>[Ww]e)\b(?!')(?: (?:also|further|furthermore|first|then|thus|therefore|hence)\b)?"
+    r"\b(?P<we>[Ww]e)\b(?!')(?: (?:also|further|furthermore|then|thus|therefore|hence)\b)?"
     rf"|\b(?P<our>[Oo]ur)\b(?! (?:{_COMMON})\b)"
     r"|\b(?P<ourselves>ourselves)\b|\b(?P<ours>ours)\b|\b(?P<us>us)\b(?! (?:humans|all)\b)"
 )
@@ -279,7 +285,7 @@ def _find_leads(text: str, asked: frozenset[str]) -> tuple[int, tuple[str, ...]]
         end = lead.end()
         offers[end] = _name_authors(text, end)
     frame = _FRAME.match(text, end)
-    if frame:
+    if frame and not _SHOWS_ON.search(text, frame.end()):
         end = frame.end()
         offers[end] = _name_authors(text, end)
     offers = {offer: rest for offer, rest in offers.items() if rest}

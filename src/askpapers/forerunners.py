@@ -36,6 +36,8 @@ _POINTS_BACK = re.compile(
     r"|downside|shortcoming|weakness) (?:is|was|lies)\b"
     r"|(?:one|another) (?:\w+ )?(?:strategy|approach|solution|way|method|reason|option|remedy)"
     r" (?:is|was)\b"
+    r"|the (?:result|outcome|difference|reason|consequence) is\b"
+    r"|(?:[^\s,;:]+ ){1,5}[^\s,;:]+, s?he\b"
     # An "it" or "its" with nothing before it that it could stand for.
     r"|(?:by|through|via|in addition to|besides|rather than) \w+ing\b[^,]+, (?:it|they)\b"
     r"|(?:(?:just|only|even) )?(?:with|using|in|on|at|after|under|without|via) [^,]+, "

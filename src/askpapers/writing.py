@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator as Pieces
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from askpapers.support import SupportJudge
 from askpapers.support.wording import find_names
 
 _RETRY_TEMPERATURE = 0.6
+_SECOND = re.compile(r"\(?(?:second(?:ly)?|ii|2|b)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,8 @@ def write_compressions(
             _clean(e.quote, writer),
             question=question,
             title=paper.title,
-            follows=before is not None and find_gap(before, e, paper) == "",
+            follows=(before is not None and find_gap(before, e, paper) == "")
+            or _is_counted_on(said[place + 1 : place + 2]),
             later=_needed_by(said[place + 1 :]),
         )
         # "The method" of one paper must not be taken for that of another.
@@ -223,6 +226,11 @@ def write_compressions(
             yield begun + text
         written = begun + text
         yield Compression(read_drafts(text)[0].text, read_drafts(offers[0])[0].text, e)
+
+
+def _is_counted_on(later: Sequence[Evidence]) -> bool:
+    """Tell whether what is said next is a "second", so that a "first" must stay."""
+    return any(_SECOND.match(e.quote) for e in later)
 
 
 def _needed_by(later: Sequence[Evidence]) -> str:
