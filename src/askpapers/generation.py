@@ -98,7 +98,7 @@ class LlamaCppGenerator:
             file: the verified GGUF.
             adapter: a verified GGUF adapter trained for exactly that file.
             gpu_layers: layers to put on the GPU, -1 for all; without effect on a CPU build.
-            threads: CPU threads, 0 for one per core.
+            threads: CPU threads, 0 for one per core that the process may use.
             count_tokens: exact counter for rendered prompts; None: llama.cpp's own tokenizer.
 
         Raises:
@@ -111,7 +111,8 @@ class LlamaCppGenerator:
             raise ModelDamaged(f"The manifest of {file.manifest.name!r} has no [generator] table.")
         self.name = file.manifest.name
         self.digest = file.digest if adapter is None else f"{file.digest}+{adapter.digest}"
-        cores = threads or os.cpu_count() or 1
+        # More threads than cores it may use (a container, taskset) wait for one another, spinning.
+        cores = threads or len(os.sched_getaffinity(0))
         self.offload = Offload(bool(llama_cpp.llama_supports_gpu_offload()), gpu_layers)
         try:
             with _plain_weight_buffers():

@@ -73,7 +73,9 @@ class GenerationSettings(_Section):
         default="smollm2-135m", description="name of a generator manifest, or a path to a .gguf"
     )
     gpu_layers: int = Field(default=-1, ge=-1, description="layers on the GPU; -1: all")
-    threads: int = Field(default=0, ge=0, le=256, description="CPU threads; 0: one per core")
+    threads: int = Field(
+        default=0, ge=0, le=256, description="CPU threads; 0: one per core it may use"
+    )
     max_tokens: int = Field(default=160, ge=16, le=4096, description="tokens written at most")
     temperature: float = Field(default=0.0, ge=0.0, le=2.0, description="0: always the same answer")
     repeat_penalty: float = Field(
