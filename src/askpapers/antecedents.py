@@ -65,7 +65,10 @@ _KNOWN_NAMES = frozenset(
 _NAME = re.compile(
     r"(?<![\w\\{-])(?:[A-Z]-)?(?:[A-Z][A-Za-z]*[A-Z][A-Za-z0-9]*|[A-Z][a-z]+[A-Z]\w*)(?:-[A-Z]\w*)*"
 )
-_THING = r"(?:approach|method|model|framework|algorithm|system|technique|architecture|procedure|scheme)s?"
+_THING = (
+    r"(?:approach(?:es)?|(?:method|model|framework|algorithm|system|technique|architecture"
+    r"|procedure|scheme)s?)"
+)
 _PROPOSED = re.compile(
     rf"\b(?:our|the proposed) (?:[\w-]+ ){{0,2}}?{_THING}\b|^(?:the|this) {_THING}\b", re.IGNORECASE
 )
