@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -156,6 +157,12 @@ def run(home, app):
         return result.stdout
 
     return command_line
+
+
+def test_the_answer_in_the_readme_is_the_programs(run, app):
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    shown = readme.split(f'    $ askpapers ask "{HOURS}"\n')[1].split("\n    $ ")[0]
+    assert shown.split() == run("ask", HOURS).split()
 
 
 def test_questions_on_the_command_line(run, app):
