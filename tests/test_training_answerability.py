@@ -91,6 +91,18 @@ def test_the_fit_separates_and_holds_the_operating_point() -> None:
     assert figures["calibration error"] < 0.2
 
 
+def test_only_relevance_may_count_against_an_answer() -> None:
+    turned = ("best_relevance", "best_sentence")
+    uses = [
+        replace(use, features={**use.features, **{name: -use.features[name] for name in turned}})
+        for use in make_uses()
+    ]
+    weights = dict(fit_calibration(uses).weights)
+    assert weights.pop("best_relevance") < 0
+    assert "best_sentence" not in weights
+    assert min(weights.values()) >= 0
+
+
 def test_cross_validation_never_sees_the_paper_it_judges() -> None:
     uses = make_uses()
     other = {"answerable": "near miss", "near miss": "answerable"}

@@ -5,7 +5,8 @@ the papers, and what the question's own words show when they are laid beside the
 search tells what is off topic; the reader sees the topic well and the kind of answer badly; a
 question that asks how many prompts there are is not answered by a sentence without a figure
 beside "prompts", and that can be read off the page. Every feature is larger the more speaks for
-an answer, and no weight is negative.
+an answer, and no weight is negative but that of the relevance: of two papers that read as equally
+answerable, the one that is more about the question is more often a near miss.
 
 Pure: cosines, readings, texts and the rarity of words in; numbers out.
 """

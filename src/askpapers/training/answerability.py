@@ -55,6 +55,9 @@ SHARES = {"answerable": 0.5, "near miss": 0.25, "off topic": 0.15, "another pape
 """Weight of each kind of question in the fit; no real mix is known."""
 ANSWERED = 0.93
 """Share of the answerable questions that the proposed threshold and the comparison answer."""
+EITHER_WAY = "best_relevance"
+"""The feature that may count against an answer: of two papers that read as equally answerable, the
+one that is more about the question is more often a near miss."""
 _FOLDS = 5
 _RESAMPLES = 1000
 _REPEATS = 10_000
@@ -141,7 +144,7 @@ def fit_calibration(
     """Fit the logistic model by Newton's method (Bishop, PRML, 4.3.3), kinds weighted by share.
 
     Features are standardised for the ridge. One whose weight comes out negative is dropped and
-    the rest fitted again, so that better evidence never lowers the probability.
+    the rest fitted again, so that better evidence never lowers the probability (but EITHER_WAY).
     """
     counts = Counter(use.kind for use in uses)
     share = np.array([SHARES[use.kind] / counts[use.kind] for use in uses])
@@ -154,8 +157,9 @@ def fit_calibration(
         spread[spread < 1e-9] = 1.0
         weights = _fit_logistic(table / spread, truth, share, ridge)
         weights[1:] /= spread
-        worst = int(np.argmin(weights[1:]))
-        if weights[1:][worst] >= 0:
+        signed = np.where(np.array(left) == EITHER_WAY, 0.0, weights[1:])
+        worst = int(np.argmin(signed))
+        if signed[worst] >= 0:
             break
         left.pop(worst)
     fitted = {n: round(float(w), 4) for n, w in zip(left, weights[1:], strict=True)}
