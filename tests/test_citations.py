@@ -131,6 +131,7 @@ def test_a_bracketed_number_of_the_text_is_no_mark():
         ("pH is low [1].", "pH is low."),
         ("n samples are drawn [1].", "n samples are drawn."),
         ("however, it wins [1].", "However, it wins."),
+        ("users' aims grow [1].", "Users' aims grow."),
     ],
 )
 def test_a_sentence_begins_with_a_capital(written, read):

@@ -110,6 +110,25 @@ def wordings(sentence, **context):
             ],
         ),
         (
+            "While labels are costly, the nets need such labels.",
+            ["While labels are costly, the nets need such labels"],
+        ),
+        (
+            "Unlike the other nets, the net needs less time.",  # less than what?
+            ["Unlike the other nets, the net needs less time"],
+        ),
+        (
+            "Unlike the other nets, the net needs less time than trees.",
+            [
+                "Unlike the other nets, the net needs less time than trees",
+                "The net needs less time than trees",
+            ],
+        ),
+        (
+            "To avoid errors in the tree, the net is pruned.",
+            ["To avoid errors in the tree, the net is pruned"],
+        ),
+        (
             "Large language models (LLMs) are costly.",
             ["Large language models (LLMs) are costly", "Large language models are costly"],
         ),

@@ -108,7 +108,7 @@ def capitalise(text: str) -> str:
     """Return a sentence with a capital first, unless its first word is a term ("pH", "k-means")."""
     if not text:
         return text
-    first = text.split(" ", 1)[0].rstrip(",")
+    first = text.split(" ", 1)[0].rstrip(",'’")
     stem, _, rest = first.partition("-")
     word = first == "a" or len(stem) > (2 if rest else 1)
     plain = word and (stem + rest.replace("-", "")).isalpha() and first.islower()

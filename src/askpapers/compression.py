@@ -45,11 +45,17 @@ _OPENER = re.compile(
 )
 _LEAD = re.compile(
     r"(?:while|although|though|whereas|despite|unlike|in contrast to"
-    r"|(?:in order )?to (?!the\b)[a-z]+"
     r"|(?:motivated|inspired|driven) by) [^,;:]{8,160},\s+"
     r"(?=(?:the authors|they|the|this|these|it|their|most|many|existing|current) )",
     re.IGNORECASE,
 )
+_NEEDS_LEAD = re.compile(
+    r"\b(?:such|this|these|those|both|the (?:former|latter|same))\b|^(?:it|its|they|their)\b"
+    r"|\b(?:more|less|fewer|faster|slower|better|worse|cheaper|smaller|larger|higher|lower|simpler"
+    r"|longer|shorter)\b(?! [^,;]*\bthan\b)",
+    re.IGNORECASE,
+)
+"""What may stand for something in the lead, or be measured against it ("requires far less")."""
 _FRAME = re.compile(
     r"(?:(?:the authors|the (?:paper|work)) (?:further |then )?(?:show|demonstrate|find"
     r"|observe|report|note|discover|reveal|verify|verifie|confirm)s?"
@@ -280,6 +286,7 @@ def _find_leads(text: str, asked: frozenset[str]) -> tuple[int, tuple[str, ...]]
     if (
         lead
         and not _RESTRICTS.search(lead[0])
+        and not _NEEDS_LEAD.search(_name_authors(text, lead.end()))
         and not _asks_for(asked, lead[0], text[lead.end() :])
     ):
         end = lead.end()

@@ -37,6 +37,7 @@ _POINTS_BACK = re.compile(
     r"|(?:one|another) (?:\w+ )?(?:strategy|approach|solution|way|method|reason|option|remedy)"
     r" (?:is|was)\b"
     r"|the (?:result|outcome|difference|reason|consequence) is\b"
+    r"|in other words\b|put differently\b|(?:and|or|then) (?!then\b)"
     r"|(?:[^\s,;:]+ ){1,5}[^\s,;:]+, s?he\b"
     # An "it" or "its" with nothing before it that it could stand for.
     r"|(?:by|through|via|in addition to|besides|rather than) \w+ing\b[^,]+, (?:it|they)\b"
@@ -77,6 +78,8 @@ _POSES = re.compile(
     r"\b(?:(?:formulat|defin|stud|consider|introduc|investigat)\w*|pos(?:e|es|ed|ing))\b",
     re.IGNORECASE,
 )
+_TURNS = re.compile(r"[,;:]| (?:and|that|which|where) ")
+"""Between what is posed and what is said of it: "we study sorting and solve this problem"."""
 _POSED = re.compile(r"\b(?:problems?|settings?|tasks?)\b", re.IGNORECASE)
 _BROUGHT = re.compile(
     r"\b(?:methods?|approach(?:es)?|algorithms?|models?|frameworks?|procedures?|techniques?|operators?"
@@ -105,6 +108,11 @@ _TROUBLE = re.compile(
     r"|case|setting)\b(?! (?:of|in|is|that)\b)"
     r"|\b(?:previous|prior) (?:limitations|drawbacks|shortcomings|difficulties)\b"
     r"|\banswer(?:s|ing)? the question\b(?! (?:of|whether|how|why|what|when|where|in|posed)\b)"
+    r"|\b(?:analys[ie]s|solutions?|versions?|variants?|hardness|complexity|structure|formulations?|study"
+    r"|understanding|aspects?) of the (?:problem|task|setting)\b"
+    r"(?! (?:of|in|with|that|to|where|posed|caused)\b)"
+    r"|\bthe (?:approach|method|model|algorithm|scheme|procedure|technique)"
+    r" (?:suggested|used|taken|proposed|described|considered|adopted)\b(?! (?:in|by|for|to|here)\b)"
     r"|\bthe original ones?\b|\bin the (?:affirmative|negative)\b"
     r"|\bin (?:each|either|all) (?:scenarios?|cases?|settings?)\b(?! (?:of|in|where|that|with)\b)"
     r"|\b(?:address|solv|tackl|overc|mitigat|alleviat|clos|fill|remed)\w* the (?:challenges"
@@ -161,7 +169,9 @@ def _is_unknown(before: str, thing: str) -> bool:
     """Tell whether a thing is neither named in the text before it nor brought in by it."""
     if _BRINGS_IN.search(before) and _BROUGHT.search(thing):
         return False
-    if _POSES.search(before) and _POSED.search(thing):
+    if _POSED.search(thing) and any(
+        _TURNS.search(before, m.end()) for m in _POSES.finditer(before)
+    ):
         return False
     words = (word.lower() for word in re.split(r"\W+", thing))
     return not any(word[:_STEM] in before.lower() for word in words if len(word) >= _STEM)
