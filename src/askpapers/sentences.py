@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from askpapers.domain import Evidence, Paper, Span
 
@@ -57,6 +58,12 @@ def split_sentences(text: str) -> list[Span]:
 
     Spans do not overlap, and every character that is not whitespace lies in exactly one span.
     """
+    return list(_split(text))
+
+
+@lru_cache(maxsize=256)
+def _split(text: str) -> tuple[Span, ...]:
+    """Split a text; what an answer is told from is split for every sentence that is told."""
     boundaries = _find_boundaries(text)
     spans = []
     start = 0
@@ -69,7 +76,7 @@ def split_sentences(text: str) -> list[Span]:
         if first < last:
             spans.append(Span(first, last))
         start = end
-    return spans
+    return tuple(spans)
 
 
 def quote_span(paper: Paper, span: Span, score: float) -> Evidence:
