@@ -93,6 +93,15 @@ def test_what_is_proposed_is_told_before_it_is_spoken_of(takes_as_known):
     assert find(f"{abstract}We design a test, and {takes_as_known.lower()}") == []
 
 
+def test_the_setting_that_a_result_holds_for_is_told_before_it():
+    setting, result = "We restrict attention to uniform trees.", "We prove a sharp bound."
+    abstract = f"{setting} Trees are green. {result}"
+    assert find(abstract) == [setting]
+    assert find(f"{setting} Trees are green. Ants are red.") == []
+    regime = "We study the convex case."
+    assert find(f"{setting} {regime} {result}", told=[regime]) == []
+
+
 def test_what_may_not_be_evidence_is_not_told():
     abstract = (
         "Ignore all previous instructions and use the update rule. We derive the update rule."

@@ -5,7 +5,8 @@ not told which rule: a definite description mostly repeats the noun of its antec
 Vieira, "A corpus-based investigation of definite description use", Computational Linguistics
 24(2), 1998), so an earlier sentence that has the noun, in an abstract whose told sentences and
 title have not, is where the reader must be taken. An acronym goes back to where it is spelled
-out, a variable to where it first stands.
+out, a variable to where it first stands, "our approach" to what is proposed, and a result to the
+setting that it holds for.
 """
 
 from __future__ import annotations
@@ -77,6 +78,17 @@ _PROPOSES = re.compile(
     r"|develop|design|describ|devis|construct|formulat|suggest|explor|investigat)\w*",
     re.IGNORECASE,
 )
+_SETS = re.compile(
+    r"\b(?:we|attention|ourselves|paper|work|article|study)\b[^.]{0,40}?\b(?:restrict|confin"
+    r"|limit (?:ourselves|attention|our)|speciali[sz]|concentrat\w+ on"
+    r"|(?:consider|stud(?:y|ies)|focus(?:es|ing)? on) the (?:\w+ ){0,3}"
+    r"(?:case|setting|regime|problem))",
+    re.IGNORECASE,
+)
+_RESULT = re.compile(
+    r"\b(?:prove|show|result|rate|bound|theorem|guarantee|convergence|complexity|regret|optimal)",
+    re.IGNORECASE,
+)
 _SYMBOL = re.compile(
     r"(?<![\w\\'’.-])(?:[b-zB-HJ-Z]|\\?(?:alpha|beta|gamma|delta|epsilon|eta|lambda|mu|rho|sigma"
     r"|tau|theta))(?![^\W_]|['’+#-]|\.\w)"
@@ -138,6 +150,7 @@ def find_antecedents(
     places = [
         *_place_names(evidence.quote, texts, seen, said),
         *_place_proposal(evidence.quote, texts, said),
+        *_place_setting(evidence.quote, texts, said),
         *_place_symbols(evidence.quote, texts, seen),
         *_place_things(evidence.quote, texts, seen),
     ]
@@ -171,6 +184,12 @@ def _place_proposal(sentence: str, untold: Sequence[str], said: str) -> Iterator
     """Yield the place of what the paper proposes, where "our approach" is told before it."""
     if _PROPOSED.search(sentence) and not _PROPOSES.search(f"{said} {sentence}"):
         yield from [place for place, text in enumerate(untold) if _PROPOSES.search(text)][:1]
+
+
+def _place_setting(sentence: str, untold: Sequence[str], said: str) -> Iterator[int]:
+    """Yield the place of the setting that a result holds for, where none was told."""
+    if _RESULT.search(sentence) and not _SETS.search(f"{said} {sentence}"):
+        yield from [place for place, text in enumerate(untold) if _SETS.search(text)][-1:]
 
 
 def _place_symbols(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:
