@@ -237,6 +237,16 @@ def test_a_name_that_no_shown_abstract_mentions_is_not_answered_about():
     assert wider.status == "answered"
 
 
+def test_a_name_beside_what_is_asked_is_passed_over_where_the_answer_is_plain():
+    def ask(question, answerability):
+        pen = writer("It is fast [1].", "It takes 77 GPU hours [1].")
+        return answer([result(answerability=answerability)], pen, question=question).status
+
+    assert ask("Is it faster than SwiGLU?", 0.9) == "answered"
+    assert ask("Is it faster than SwiGLU?", 0.7) == "abstained"
+    assert ask("How many hours faster than SwiGLU is it?", 0.9) == "abstained"
+
+
 def test_no_hit_is_an_abstention():
     out = answer([made_result([], [])], writer())
     assert out.status == "abstained"

@@ -101,9 +101,14 @@ _ASKS_KIND = tuple(
 )
 
 
+def asks_figure(question: str) -> bool:
+    """Tell whether a question asks for a figure."""
+    return _ASKS_FIGURE.search(question) is not None
+
+
 def lacks_figure(question: str, shown: Sequence[str]) -> bool:
     """Tell whether a figure is asked for and the evidence holds none but the question's own."""
-    if not _ASKS_FIGURE.search(question):
+    if not asks_figure(question):
         return False
     known = {figure.lower().strip(".,") for figure in _FIGURE.findall(question)}
     found = {figure.lower().strip(".,") for text in shown for figure in _FIGURE.findall(text)}
