@@ -57,8 +57,8 @@ _KNOWN_THINGS = frozenset(
 """What a paper may call its own without a word of where it comes from, and what any paper has."""
 _KNOWN_NAMES = frozenset(
     split_list(
-        "AI ML DL RL NLP CV LLM CNN DNN RNN LSTM GAN VAE GNN SVM PCA SGD GPU CPU GP MDP MCMC KL QA "
-        "NN RGB MSE ReLU BERT GPT API SOTA AUC IID EM MLP SVD BLEU MRI CT EEG NP ResNet ImageNet "
+        "AI ML DL RL NLP LLM CNN DNN RNN LSTM GAN VAE GNN SVM PCA SGD GPU CPU GP MDP MCMC KL QA "
+        "NN RGB MSE ReLU BERT GPT API SOTA AUC IID MLP SVD BLEU MRI CT EEG NP ResNet ImageNet "
         "CIFAR MNIST COCO"
     )
 )
@@ -71,7 +71,8 @@ _THING = (
     r"|procedure|scheme)s?)"
 )
 _PROPOSED = re.compile(
-    rf"\b(?:our|the proposed) (?:[\w-]+ ){{0,2}}?{_THING}\b|^(?:the|this) {_THING}\b", re.IGNORECASE
+    rf"\b(?:our|the proposed) (?:[\w-]+ ){{0,2}}?{_THING}\b|^(?:the|this) (?:[\w-]+ )?{_THING}\b",
+    re.IGNORECASE,
 )
 _PROPOSES = re.compile(
     r"\b(?:we|paper|work|article|study|report|survey|note)\b[^.]{0,60}?\b(?:propos|introduc|present"

@@ -69,7 +69,7 @@ _FRAME = re.compile(
 _SHOWS_ON = re.compile(
     r"\band (?:\w+ly |also |further )?(?:show|demonstrate|find|observe|report|note|discover|reveal"
     r"|verify|confirm|indicate|suggest|validate|prove|establish|highlight|provide|underscore|support"
-    r"|illustrate|give|propose|present|introduce|derive|offer|identify)\b",
+    r"|illustrate|give|propose|present|introduce|derive|offer|identify)\b|\bindeed\b",
 )
 """What else is shown is shown by what the frame names ("experiments show that ... and confirm")."""
 _ACRONYM = re.compile(r" \((?P<name>[A-Z][A-Za-z0-9]*[A-Z][A-Za-z0-9]*|[A-Z]{2,}s?)\)")
