@@ -111,8 +111,8 @@ class _Work:
     """What one answer has come to so far. `numbers` are source numbers by paper id.
 
     `papers` are those found, by id; `best` is the sentence likeliest to answer; `speaker` is the
-    paper that a quotation without its name is taken to be from; `is_extract` says
-    that sentences of the abstracts are told one by one, each paper's in its own order.
+    paper that a quotation without its name is taken to be from; `is_extract` says that sentences
+    of the abstracts are told one by one, each paper's in its own order.
     """
 
     numbers: Mapping[str, int]

@@ -37,7 +37,7 @@ _POINTS_BACK = re.compile(
     r"|(?:one|another) (?:\w+ )?(?:strategy|approach|solution|way|method|reason|option|remedy)"
     r" (?:is|was)\b"
     r"|the (?:result|outcome|difference|reason|consequence) is\b"
-    r"|in other words\b|put differently\b|(?:and|or|then) (?!then\b)"
+    r"|in other words\b|put differently\b|(?:and|or|then) "
     r"|(?:[^\s,;:]+ ){1,5}[^\s,;:]+, s?he\b"
     # An "it" or "its" with nothing before it that it could stand for.
     r"|(?:by|through|via|in addition to|besides|rather than) \w+ing\b[^,]+, (?:it|they)\b"
