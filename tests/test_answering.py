@@ -514,12 +514,17 @@ def test_a_sentence_of_which_nothing_was_left_out_is_a_quotation():
     assert out.dropped == ()
 
 
-def test_a_first_stays_where_a_second_is_told_behind_it():
-    paper = made_paper("p9", "Lists", "Much is said. First, ants are small. Second, trees are old.")
-    told = [evidence_of(paper, f"{quote}.", 0.9) for quote in paper.abstract[:-1].split(". ")[1:]]
-    pen = writer("First, ants are small [1].", "Second, trees are old [1].", compressed=True)
+@pytest.mark.parametrize(
+    ("first", "second"), [("First, ", "Second, "), ("On the one hand, ", "On the other hand, ")]
+)
+def test_a_first_stays_where_a_second_is_told_behind_it(first, second):
+    quotes = [f"{first}ants are small.", f"{second}trees are old."]
+    paper = made_paper("p9", "Lists", f"Much is said. {' '.join(quotes)}")
+    told = [evidence_of(paper, quote, 0.9) for quote in quotes]
+    written = [f"{quote[:-1]} [1]." for quote in quotes]
+    pen = writer(*written, compressed=True)
     answer([made_result([paper], told)], pen, question="What is small and old?")
-    assert pen.generator.offers == [["First, ants are small [1]."], ["Second, trees are old [1]."]]
+    assert pen.generator.offers == [[text] for text in written]
     pen = writer("Ants are small [1].", compressed=True)
     answer([made_result([paper], told[:1])], pen, question="What is small?")
     assert pen.generator.offers == [["Ants are small [1]."]]

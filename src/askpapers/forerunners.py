@@ -37,6 +37,8 @@ _POINTS_BACK = re.compile(
     r"|(?:one|another) (?:\w+ )?(?:strategy|approach|solution|way|method|reason|option|remedy)"
     r" (?:is|was)\b"
     r"|the (?:result|outcome|difference|reason|consequence) is\b"
+    r"|the (?:proof|argument|derivation)\b(?! (?:of|that|for|behind)\b)"
+    r"|as an? (?:specific|special|particular) case\b(?! of\b)"
     r"|in other words\b|put differently\b|(?:and|or|then) "
     r"|(?:[^\s,;:]+ ){1,5}[^\s,;:]+, s?he\b"
     # An "it" or "its" with nothing before it that it could stand for.
@@ -94,7 +96,7 @@ _MATTERS = (
     r"|algorithms|systems|problems|challenges|issues|questions|limitations|data ?sets|metrics"
     r"|measures|losses|objectives|strategies|variants|types|kinds|aspects|components|modules"
     r"|stages|steps|forms|directions|factors|effects|domains|properties|processes|observations"
-    r"|phenomena|findings|biases|assumptions|conditions|mechanisms|terms|groups)"
+    r"|phenomena|findings|areas|fields|worlds|sides|biases|assumptions|conditions|mechanisms|terms|groups)"
 )
 _COUNTED = re.compile(
     rf"\b(?:both (?:[\w-]+ ){{0,2}}?(?P<both>{_MATTERS})"
@@ -121,7 +123,9 @@ _TROUBLE = re.compile(
     r"|\bas (?:an? |the )?(?:remed(?:y|ies)|countermeasures?)\b(?! (?:to|for|of|against)\b)",
     re.IGNORECASE,
 )
-_ALIKE = re.compile(r"\b(?:similar|analogous|the same) \w+(?: \w+)?\W*$", re.IGNORECASE)
+_ALIKE = re.compile(
+    r"\b(?:similar|analogous|the same) \W*[\w-]+\W*(?: [\w-]+){0,2}\W*$", re.IGNORECASE
+)
 _CAME_ABOUT = re.compile(
     r"(?:[\w,-]+ ){0,7}?(?:the|our) (?:resulting|considered|obtained|constructed|above"
     r"|corresponding|associated|said) (?P<thing>[\w-]+)",

@@ -28,7 +28,7 @@ from askpapers.support import SupportJudge
 from askpapers.support.wording import find_names
 
 _RETRY_TEMPERATURE = 0.6
-_SECOND = re.compile(r"\(?(?:second(?:ly)?|ii|2|b)\b", re.IGNORECASE)
+_SECOND = re.compile(r"\(?(?:second(?:ly)?|ii|2|b)\b|on the other hand\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def write_compressions(
 
 
 def _is_counted_on(later: Sequence[Evidence]) -> bool:
-    """Tell whether what is said next is a "second", so that a "first" must stay."""
+    """Tell whether what is said next is a "second" or "other", so that a "first" must stay."""
     return any(_SECOND.match(e.quote) for e in later)
 
 
