@@ -37,6 +37,14 @@ def test_an_unfinished_sentence_is_left_out(tail):
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["It lies in [0,1].", "For $x \\in [1, 2]$ it holds.", "On the interval [2, 3] it holds."],
+)
+def test_a_closed_interval_stays_closed(text):
+    assert render_sentence(made_sentence(text, [4], "quoted")) == f"“{text}” [4]"
+
+
+@pytest.mark.parametrize(
     ("written", "read"),
     [
         ("Yes: the bound is tight [1].", "The bound is tight."),

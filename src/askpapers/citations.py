@@ -18,6 +18,8 @@ from askpapers.errors import UsageError
 
 _ABBREVIATIONS = ("et al. ", "e.g. ", "i.e. ", "vs. ", "cf. ", "w.r.t. ", "Fig. ", "Eq. ", "resp. ")
 _OWN_NUMBERS = re.compile(r"\[(\d{1,9}(?:\s?[,;–-]\s?\d{1,9})*)\]")
+_INTERVAL = re.compile(r"(?:\\in|∈|\bintervals?|\brange|\bbetween)\s*\$?$")
+"""What stands before a closed interval; "[0, 1]" is none of an abstract's citations either."""
 _MARKS = re.compile(r"(?P<marks>(?:\[[0-9]{1,9}\])+)\.(?=\s|$)")
 _NO_TEXT = re.compile(r"[\[\]\n]")
 _SPACES = re.compile(r"\s+")
@@ -130,9 +132,23 @@ def render_sentence(sentence: Sentence) -> str:
 
     A bracketed number of the text's own would read as a mark, so it stands in parentheses.
     """
-    opening, text = (_OWN_NUMBERS.sub(r"(\1)", t) for t in (sentence.opening, sentence.text))
+    opening, text = map(_unmark, (sentence.opening, sentence.text))
     marks = "".join(f"[{n}]" for n in sentence.citations)
     if sentence.origin == "quoted":
         return f"{opening}“{text}” {marks}"
     text = f"{opening}{text}"
     return f"{text.rstrip('.')} {marks}." if text.endswith(".") else f"{text} {marks}"
+
+
+def _unmark(text: str) -> str:
+    """Return a text with its own citations in parentheses; a closed interval stays one."""
+
+    def replace(numbers: re.Match[str]) -> str:
+        before = text[: numbers.start()]
+        is_formula = before.count("$") % 2 == 1 or _INTERVAL.search(before) is not None
+        is_pair = "," in numbers[1] or ";" in numbers[1]
+        if is_pair and (is_formula or numbers[1].startswith("0")):
+            return numbers[0]
+        return f"({numbers[1]})"
+
+    return _OWN_NUMBERS.sub(replace, text)
