@@ -193,6 +193,16 @@ def test_what_was_brought_in_further_back_is_found_there():
     ]
 
 
+def test_a_sentence_alone_behind_another_papers_needs_to_be_told_whose_it_speaks_of():
+    paper = made_paper("p8", "Nets", "Small nets rival trees. Noise can reduce their accuracy.")
+    alone = evidence_of(paper, "Noise can reduce their accuracy.")
+    assert find_forerunners(alone, paper) == ()
+    found = find_forerunners(alone, paper, is_alone=True)
+    assert [e.quote for e in found] == ["Small nets rival trees."]
+    first = evidence_of(paper, "Small nets rival trees.")
+    assert find_forerunners(first, paper, is_alone=True) == ()
+
+
 def test_short_things_are_found_further_back_too():
     paper = made_paper("p7", "Steps", "We find two laws. Trees are green. We win. These laws hold.")
     found = find_forerunners(evidence_of(paper, "These laws hold."), paper)

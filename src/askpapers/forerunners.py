@@ -139,6 +139,7 @@ _SPEAKS_OF_LAST = re.compile(
     r"|\b(?:doing so|using (?:it|them))\b",
     re.IGNORECASE,
 )
+_OF_OTHERS = re.compile(r"\b(?:they|them|their|its)\b", re.IGNORECASE)
 _SHORT = 3
 _STEM = 5
 """So many first letters make two words one for this purpose."""
@@ -181,13 +182,16 @@ def _is_unknown(before: str, thing: str) -> bool:
     return not any(word[:_STEM] in before.lower() for word in words if len(word) >= _STEM)
 
 
-def find_forerunners(evidence: Evidence, paper: Paper) -> tuple[Evidence, ...]:
+def find_forerunners(
+    evidence: Evidence, paper: Paper, *, is_alone: bool = False
+) -> tuple[Evidence, ...]:
     """Return the sentences before one that points back, in order, with the same score.
 
     Where the one before points back too, so does the search, up to five sentences. None where
     it doesn't point back, opens the abstract, or follows a sentence that may not be evidence.
+    One that stands alone, behind another paper's, points back by any "they" or "their" already.
     """
-    if not points_back(evidence.quote):
+    if not points_back(evidence.quote) and not (is_alone and _OF_OTHERS.search(evidence.quote)):
         return ()
     sentences = quote_sentences(paper, evidence.score)
     before = [s for s in sentences if s.end <= evidence.start][-_MOST:]

@@ -45,7 +45,7 @@ def choose_told(result: SearchResult, count: int) -> list[Evidence]:
             known = [t for t in (*said, *untold) if t.paper_id == s.paper_id]
             told = [t for t in known if t.start < s.start]
             needed = {
-                *find_forerunners(s, paper),
+                *find_forerunners(s, paper, is_alone=e.paper_id != best.paper_id and not told),
                 *find_antecedents(s, paper, told=told, known=result.query.question),
             }
             nearest_first = sorted(needed, key=lambda n: -n.start)
