@@ -283,14 +283,11 @@ def _find_leads(text: str, asked: frozenset[str]) -> tuple[int, tuple[str, ...]]
     offers = {0: text}
     end = 0
     lead = _LEAD.match(text)
-    if (
-        lead
-        and not _RESTRICTS.search(lead[0])
-        and not _NEEDS_LEAD.search(_name_authors(text, lead.end()))
-        and not _asks_for(asked, lead[0], text[lead.end() :])
-    ):
-        end = lead.end()
-        offers[end] = _name_authors(text, end)
+    if lead and not _RESTRICTS.search(lead[0]):
+        rest = _name_authors(text, lead.end())
+        if not _NEEDS_LEAD.search(rest) and not _asks_for(asked, lead[0], text[lead.end() :]):
+            end = lead.end()
+            offers[end] = rest
     frame = _FRAME.match(text, end)
     if frame and not _SHOWS_ON.search(text, frame.end()):
         end = frame.end()

@@ -160,12 +160,10 @@ def points_back(sentence: str) -> bool:
     # An "it" that is to come ("We show that it is possible to ...") stands for nothing.
     if opens and not _EMPTY_IT.match(text, max(0, opens.start("it"), opens.start("then"))):
         return True
-    if _COUNTED.search(text) or _TROUBLE.search(text) or _ALIKE.search(text):
+    if any(p.search(text) for p in (_COUNTED, _TROUBLE, _ALIKE, _SPEAKS_OF_LAST)):
         return True
     came = _CAME_ABOUT.match(text)
     if came and _is_unknown(text[: came.start("thing")], came["thing"]):
-        return True
-    if _SPEAKS_OF_LAST.search(text):
         return True
     return any(_is_unknown(text[: m.start()], m["thing"]) for m in _LATER.finditer(text))
 
