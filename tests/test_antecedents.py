@@ -100,6 +100,9 @@ def test_the_setting_that_a_result_holds_for_is_told_before_it():
     assert find(f"{setting} Trees are green. Ants are red.") == []
     regime = "We study the convex case."
     assert find(f"{setting} {regime} {result}", told=[regime]) == []
+    assert find(f"{setting} {regime} {result}", told=[setting]) == [regime]
+    unmarked = "Next, we study asymmetric setting."
+    assert find(f"{setting} {unmarked} {result}", told=[setting]) == [unmarked]
 
 
 def test_what_may_not_be_evidence_is_not_told():

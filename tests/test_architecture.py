@@ -34,6 +34,7 @@ LAYERS = [
         "availability",
         "fusion",
         "likelihood",
+        "second_reader",
         "candidates",
         "retrieval",
         "indexing",

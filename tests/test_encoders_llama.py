@@ -78,3 +78,21 @@ def test_what_is_too_long_loses_its_beginning(path):
         model.measure([(kept, " x")]), abs=1e-3
     )
     assert math.isfinite(model.measure([("a", "c" * (MAX_TOKENS + 9))])[0])
+
+
+def test_a_branch_measures_by_its_adapter_and_leaves_the_trunk_as_it_is(path, tmp_path):
+    from safetensors.torch import save_file
+
+    adapter = tmp_path / "adapter.safetensors"
+    draw = torch.Generator().manual_seed(1)
+    name = f"blk.{LAYERS - 1}.attn_output"
+    shapes = {f"{name}.down": (2, WIDTH), f"{name}.up": (WIDTH, 2)}
+    save_file({n: torch.randn(*size, generator=draw) for n, size in shapes.items()}, adapter)
+    trunk, texts = Llama(path, encode), [("the model is", " small")]
+    before = trunk.measure(texts)
+    branch = trunk.branch(adapter)
+    assert branch.measure(texts) == pytest.approx(
+        Llama(path, encode, adapter=adapter).measure(texts), abs=0.3
+    )
+    assert abs(branch.measure(texts)[0] - before[0]) > 0.5
+    assert trunk.measure(texts) == before

@@ -8,7 +8,7 @@ from tests.tiny_bert import write_tiny_bert
 
 from askpapers.encoders.bert import load_bert
 from askpapers.encoders.embedder import SentenceTransformerEmbedder
-from askpapers.encoders.low_rank import merge_adapter
+from askpapers.encoders.low_rank import branch_off, merge_adapter
 from askpapers.encoders.mean_bert import MeanBert
 from askpapers.errors import ModelDamaged, ModelMissing
 from askpapers.models import get_file, get_manifest
@@ -45,6 +45,21 @@ def test_the_product_is_added_to_the_one_weight(base, tmp_path):
     assert changed == [f"{NAME}.weight"]
     added = tensors[f"{NAME}.up"].float() @ tensors[f"{NAME}.down"].float()
     torch.testing.assert_close(after[changed[0]] - before[changed[0]], added)
+
+
+def test_a_branch_shares_what_the_adapter_does_not_touch(base, tmp_path):
+    trunk, path = load_bert(base), written(tmp_path, made())
+    before = {name: weight.clone() for name, weight in trunk.named_parameters()}
+    own, merged = dict(branch_off(trunk, path).named_parameters()), load_bert(base)
+    merge_adapter(merged, path)
+    for name, weight in trunk.named_parameters():
+        assert torch.equal(weight, before[name])
+        assert (own[name] is weight) == (name != f"{NAME}.weight")
+    torch.testing.assert_close(
+        own[f"{NAME}.weight"], dict(merged.named_parameters())[f"{NAME}.weight"]
+    )
+    with pytest.raises(ModelMissing):
+        branch_off(trunk, tmp_path / "none.safetensors")
 
 
 def test_an_adapter_of_zeros_changes_no_vector_and_another_does(base, tmp_path):

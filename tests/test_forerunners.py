@@ -191,6 +191,14 @@ def test_what_was_brought_in_further_back_is_found_there():
         "We find these points by search.",
         "Each model stays in range.",
     ]
+    above = made_paper(
+        "p4", "Sums", "Two breakthroughs came. Sums are old. We match the above breakthroughs."
+    )
+    quote = "We match the above breakthroughs."
+    assert [e.quote for e in find_forerunners(evidence_of(above, quote, 0.5), above)] == [
+        "Two breakthroughs came.",
+        "Sums are old.",
+    ]
 
 
 def test_a_sentence_alone_behind_another_papers_needs_to_be_told_whose_it_speaks_of():

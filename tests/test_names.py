@@ -17,6 +17,15 @@ from askpapers.names import find_unmentioned, find_unnamed
         ("what about imagenet?", ()),
         ("Is RITA 900X faster than a 30B model with 96K tokens?", ()),
         ("Does RITA work on GPS-like tracks?", ()),
+        ("How good is it on Penn Treebank?", ("Penn Treebank",)),
+        ("What is Critical Batch Size?", ()),
+        ("Is it Group Attention?", ()),
+        (
+            "How does Critical Momentum Size do on the South Asian tongues?",
+            ("Critical Momentum Size",),
+        ),
+        ("Direct Preference tuning: is it fast?", ()),
+        ("Is it faster than a Kalman Smoother-like one?", ()),
         ("My GPU is small and our TPU is gone; is RITA fast?", ()),
     ],
 )
@@ -43,3 +52,21 @@ def test_what_is_wanted_by_name_and_not_named_is_told(question: str, wanted: str
     assert find_unnamed(question, titles, [silent]) == wanted
     for named in ("We try it on Merlin.", "It reads bird-9.", "Such as: ornithoNet and two more."):
         assert find_unnamed(question, titles, [silent, named]) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "abstract", "wanted"),
+    [
+        ("Who maintains PyTorch?", "PyTorch is a library on CUDA. We speed it up.", "person"),
+        ("who are the main authors of Plover?", "Plover counts birds on ImageNet.", "person"),
+        ("Who built Plover?", "Plover, built by Merlin and colleagues, counts birds.", None),
+        ("Who first released it?", "It was released by volunteers.", None),
+        ("Who published the birds?", "We follow Merlin et al. in this.", None),
+        ("Who gains from it?", "Plover counts birds.", None),
+    ],
+)
+def test_who_made_something_is_told_by_an_abstract_that_names_somebody(
+    question: str, abstract: str, wanted: str | None
+) -> None:
+    found = find_unnamed(question, ["Plover"], [abstract])
+    assert (found is None) if wanted is None else (found is not None and found.startswith(wanted))

@@ -12,10 +12,10 @@ from askpapers.encoders.reader import Reading
 from askpapers.evidence import Policy
 from askpapers.fusion import Fusion
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import NO_PASSAGE, Measured
+from askpapers.likelihood import NO_PASSAGE, Measured, show_best
 from askpapers.models import get_manifest
 from askpapers.queries import QueryVocabulary, understand
-from askpapers.retrieval import Retriever, show_best
+from askpapers.retrieval import Retriever
 from askpapers.terms import find_terms
 from askpapers.training.collections import MatrixIndex
 
@@ -209,6 +209,41 @@ def test_what_is_far_in_words_is_near_where_the_lead_makes_it_likely(parts):
         result = Retriever(**made, likelihood=likelihood).search(question)
         assert result.signals["near_passage"] == pytest.approx(near)
         assert result.signals["best_sentence"] == far["best_sentence"]
+
+
+class ScriptedSecondReader:
+    """Says the same of every passage."""
+
+    def __init__(self, said):
+        self.said = said
+        self.seen = []
+
+    def read(self, question, passage):
+        self.seen.append((question, passage))
+        return self.said
+
+
+def test_the_second_reader_has_its_say_on_the_leading_paper(parts):
+    made = {**parts, "reader": PickyReader("slowly"), "calibration": CALIBRATION}
+    made["second_calibration"] = Calibration(0.0, {"second": 1.0})
+    for said in (-2.0, 3.0):
+        second = ScriptedSecondReader(said)
+        result = Retriever(**made, second_reader=second).search("Which soup is cooked slowly?")
+        ((question, passage),) = second.seen
+        assert question == "Which soup is cooked slowly?"
+        assert passage.startswith(f"{result.hits[0].paper.title}.")
+        assert result.signals["second"] == said
+        assert result.answerability == pytest.approx(1 / (1 + np.exp(-said)))
+
+
+def test_the_second_reader_has_no_say_on_what_is_asked_of_several_papers(parts):
+    made = {**parts, "reader": PickyReader("egret"), "calibration": CALIBRATION}
+    second = ScriptedSecondReader(-9.0)
+    result = Retriever(
+        **made, second_reader=second, second_calibration=Calibration(0.0, {"second": 1.0})
+    ).search("Which papers study regret?")
+    assert second.seen == []
+    assert result.answerability == pytest.approx(estimate(result.signals, CALIBRATION))
 
 
 def test_a_paper_is_measured_by_its_likeliest_sentences():

@@ -216,7 +216,7 @@ def test_llama_cpp_and_torch_read_the_shipped_adapter_alike() -> None:
             return answer_logits(model, tokens, [0] * len(columns), columns).numpy()
 
     stock = torch_logits()
-    add_lora(model, seed=0)
+    add_lora(model.model.layers, seed=0)
     set_lora_tensors(model, read_adapter(path, heads=9, key_heads=3))
     tuned = torch_logits()
 

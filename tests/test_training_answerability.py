@@ -66,7 +66,7 @@ def test_a_question_is_answerable_where_its_own_paper_is_first() -> None:
         Question("4", "tell me a joke", "", "off topic", ()),
     ]
     said: list[str] = []
-    search = open_search(pool, HashEmbedder(), TopicReader(), None, None)
+    search = open_search(pool, HashEmbedder(), TopicReader(), None, None, None)
     uses = gather(search, asked, said.append)
     assert [use.kind for use in uses] == [
         "answerable", "near miss", "another paper first", "off topic",
@@ -122,8 +122,8 @@ def test_the_comparison_finds_what_the_other_features_add() -> None:
     figures = compare([replace(use, features={**use.features, **blind}) for use in make_uses()])
     near = figures["refused: near miss"]
     assert near["n"] == 15
-    assert near["all"] > 0.9 > near["readings alone"]
-    assert near["gain"] == pytest.approx(near["all"] - near["readings alone"], abs=0.002)
+    assert near["all"] > 0.9 > near["compared with"]
+    assert near["gain"] == pytest.approx(near["all"] - near["compared with"], abs=0.002)
     assert near["gain low"] <= near["gain"] <= near["gain high"]
 
 

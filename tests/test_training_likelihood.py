@@ -123,7 +123,7 @@ def test_the_shipped_weights_measure_as_the_trained_model_does(tmp_path: Path) -
     batch = [encode(question, passage, tokenizer) for passage in passages]
     with torch.no_grad():
         stock = measure(model, batch, 0).tolist()
-        add_lora(model, seed=0, rank=RANK, alpha=SCALE * RANK)
+        add_lora(model.model.layers, seed=0, rank=RANK, alpha=SCALE * RANK)
         tensors = lora_tensors(model)
         for name in sorted(tensors):
             if name.endswith("lora_b"):

@@ -1,12 +1,13 @@
 """Says with what probability the papers read state what is asked.
 
-A logistic model over three kinds of features: how near the search came, what the reader made of
+A logistic model over three kinds of features: how near the search came, what the readers made of
 the papers, and what the question's own words show when they are laid beside the evidence. The
-search tells what is off topic; the reader sees the topic well and the kind of answer badly; a
-question that asks how many prompts there are is not answered by a sentence without a figure
-beside "prompts", and that can be read off the page. Every feature is larger the more speaks for
-an answer, and no weight is negative but that of the relevance: of two papers that read as equally
-answerable, the one that is more about the question is more often a near miss.
+search tells what is off topic; the first reader sees the topic well and the kind of answer badly,
+the second, where there is one, sees both; a question that asks how many prompts there are is not
+answered by a sentence without a figure beside "prompts", and that can be read off the page. Every
+feature is larger the more speaks for an answer, and no weight is negative but that of the
+relevance: of two papers that read as equally answerable, the one that is more about the question
+is more often a near miss.
 
 Pure: cosines, readings, texts and the rarity of words in; numbers out.
 """
@@ -54,6 +55,8 @@ WORD_FEATURES = (
     "told",
 )
 FEATURES = (*FOUND_FEATURES, *READ_FEATURES, *WORD_FEATURES)
+SECOND = "second"
+"""A further feature where there is a second reader: its log-odds that the lead states it."""
 Rarity = Callable[[str], Mapping[str, float]]
 """Stems of a text, stop words left out, each with its rarity (0..1) among the papers."""
 
@@ -68,7 +71,7 @@ _MOST = 2
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A logistic model over FEATURES, fitted on the development questions.
+    """A logistic model over FEATURES, and SECOND or not, fitted on the development questions.
 
     `relevance_floor` is the relevance (0..1) from which a paper counts as relevant enough.
     """
@@ -79,18 +82,18 @@ class Calibration:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Calibration:
-        """Read the `parameters` table of the reader's manifest.
+        """Read the `parameters` table of the manifest of the last reader that is used.
 
         Raises:
             ResourceError: a number is missing or names a feature that doesn't exist.
         """
         table = parameters.get("answerability")
         if not isinstance(table, Mapping) or "intercept" not in table:
-            raise ResourceError("The reader's manifest holds no answerability calibration.")
+            raise ResourceError("A reader's manifest holds no answerability calibration.")
         weights = {k: float(v) for k, v in table.items() if k != "intercept"}
-        unknown = sorted(set(weights) - set(FEATURES))
+        unknown = sorted(set(weights) - {*FEATURES, SECOND})
         if unknown:
-            raise ResourceError(f"The reader's manifest weighs unknown features {unknown!r}.")
+            raise ResourceError(f"A reader's manifest weighs unknown features {unknown!r}.")
         floor = float(parameters.get("relevance_floor", 0.5))
         return cls(float(table["intercept"]), weights, floor)
 

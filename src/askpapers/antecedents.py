@@ -82,8 +82,8 @@ _PROPOSES = re.compile(
 _SETS = re.compile(
     r"\b(?:we|attention|ourselves|paper|work|article|study)\b[^.]{0,40}?\b(?:restrict|confin"
     r"|limit (?:ourselves|attention|our)|speciali[sz]|concentrat\w+ on"
-    r"|(?:consider|stud(?:y|ies)|focus(?:es|ing)? on) the (?:\w+ ){0,3}"
-    r"(?:case|setting|regime|problem))",
+    r"|(?:consider|stud(?:y|ies)|focus(?:es|ing)? on) (?:the (?:\w+ ){0,3}problem"
+    r"|(?:(?:the|an?) )?(?:[\w-]+ ){0,3}(?:case|setting|regime)s?)\b)",
     re.IGNORECASE,
 )
 _RESULT = re.compile(
@@ -151,7 +151,7 @@ def find_antecedents(
     places = [
         *_place_names(evidence.quote, texts, seen, said),
         *_place_proposal(evidence.quote, texts, said),
-        *_place_setting(evidence.quote, texts, said),
+        *_place_setting(evidence.quote, untold, told),
         *_place_symbols(evidence.quote, texts, seen),
         *_place_things(evidence.quote, texts, seen),
     ]
@@ -187,10 +187,17 @@ def _place_proposal(sentence: str, untold: Sequence[str], said: str) -> Iterator
         yield from [place for place, text in enumerate(untold) if _PROPOSES.search(text)][:1]
 
 
-def _place_setting(sentence: str, untold: Sequence[str], said: str) -> Iterator[int]:
-    """Yield the place of the setting that a result holds for, where none was told."""
-    if _RESULT.search(sentence) and not _SETS.search(f"{said} {sentence}"):
-        yield from [place for place, text in enumerate(untold) if _SETS.search(text)][-1:]
+def _place_setting(
+    sentence: str, untold: Sequence[Evidence], told: Sequence[Evidence]
+) -> list[int]:
+    """Return the place of the setting that a result holds for: the last one brought in before it.
+
+    None where that one was told, or where the result brings in its own.
+    """
+    if not _RESULT.search(sentence) or _SETS.search(sentence):
+        return []
+    last = max((t.end for t in told if _SETS.search(t.quote)), default=0)
+    return [p for p, s in enumerate(untold) if s.start >= last and _SETS.search(s.quote)][-1:]
 
 
 def _place_symbols(sentence: str, untold: Sequence[str], seen: str) -> Iterator[int]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from askpapers.indexing import Index, IndexInfo
     from askpapers.likelihood import ModelLikelihood
     from askpapers.retrieval import Retriever
+    from askpapers.second_reader import ModelSecondReader
     from askpapers.support import SupportJudge
 
 Progress = Callable[[int, int, str], None]
@@ -99,6 +100,13 @@ class App:
         if self.reader is None or not self.settings.retrieval.likelihood:
             return None
         return opening.make_likelihood(self.home)
+
+    @cached_property
+    def second_reader(self) -> ModelSecondReader | None:
+        """The model that says whether the asked thing is stated; None without a likelihood."""
+        if self.likelihood is None:
+            return None
+        return opening.make_second_reader(self.home, self.likelihood)
 
     @cached_property
     def judge(self) -> SupportJudge:
@@ -281,9 +289,10 @@ class App:
             index = self.open_index()
             if self._retriever is None:
                 table = self.settings.retrieval
-                calibration = None
-                if self.reader is not None:
-                    calibration = Calibration.from_parameters(get_manifest("reader").parameters)
+
+                def find_calibration(name: str) -> Calibration:
+                    return Calibration.from_parameters(get_manifest(name).parameters)
+
                 self._retriever = Retriever(
                     dense=index,
                     lexical=LexicalIndex.load(index.folder / _LEXICAL_FOLDER),
@@ -291,8 +300,12 @@ class App:
                     embedder=self.embedder,
                     fusion=Fusion.from_parameters(get_manifest("fusion").parameters),
                     reader=self.reader,
-                    calibration=calibration,
+                    calibration=find_calibration("reader") if self.reader else None,
                     likelihood=self.likelihood,
+                    second_reader=self.second_reader,
+                    second_calibration=(
+                        find_calibration("second-reader") if self.second_reader else None
+                    ),
                     policy=Policy(
                         max_sentences=table.evidence_sentences, max_papers=table.evidence_papers
                     ),
@@ -351,7 +364,7 @@ class App:
             self.settings.embedding.model,
             "fusion",
             *(["reader"] if self.reader else []),
-            *(["likelihood"] if self.likelihood else []),
+            *(["likelihood", "second-reader"] if self.likelihood else []),
             *(["judge"] if writer else []),
         ]
         manifests = {name: self._digests[name] for name in used}
@@ -378,15 +391,22 @@ class App:
     @cached_property
     def _digests(self) -> dict[str, str]:
         """Digests of the manifests that decide answers, read once: an answer waits for them."""
-        names = (self.settings.embedding.model, "fusion", "reader", "likelihood", "judge")
+        readers = ("reader", "likelihood", "second-reader")
+        names = (self.settings.embedding.model, "fusion", *readers, "judge")
         return {name: get_manifest(name).digest() for name in names}
+
+    @property
+    def _last_reader(self) -> str:
+        """The manifest of what says last whether a question is answered."""
+        if self.reader is None:
+            return "fusion"
+        return "reader" if self.second_reader is None else "second-reader"
 
     def _abstain_below(self) -> float:
         configured = self.settings.answer.abstain_below
         if configured is not None:
             return configured
-        name = "fusion" if self.reader is None else "reader"
-        return float(get_manifest(name).parameters.get("abstain_below", 0.5))
+        return float(get_manifest(self._last_reader).parameters.get("abstain_below", 0.5))
 
 
 def _is_date(text: str) -> bool:

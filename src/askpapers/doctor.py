@@ -112,7 +112,7 @@ def _check_home(app: App) -> Iterator[Check]:
 def _check_models(app: App) -> Iterator[Check]:
     wanted = [app.settings.embedding.model, "reader", "judge"]
     if app.likelihood is not None:
-        wanted.append("likelihood")
+        wanted += ["likelihood", "second-reader"]
     if not app.settings.answer.quote_only:
         wanted.append(app.settings.generation.model)
     for name in wanted:

@@ -104,6 +104,7 @@ _COUNTED = re.compile(
     r"(?! (?:of|in|for|that|and|or)\b)",
     re.IGNORECASE,
 )
+_ABOVE = re.compile(r"\bthe (?:above|aforementioned|foregoing) ([\w-]+)", re.IGNORECASE)
 _TROUBLE = re.compile(
     r"\bthe (?:above|aforementioned|foregoing)\b|\bthe \w+ above\b"
     r"|\bthe (?:second|third|latter|former) (?:problem|issue|challenge|question|limitation|task"
@@ -237,6 +238,7 @@ def _find_things(quote: str) -> list[re.Pattern[str]]:
         if _is_unknown(text[: m.start()], m["thing"])
     ]
     things += [m["both"] or m["counted"] for m in _COUNTED.finditer(text)]
+    things += _ABOVE.findall(text)
     words = (thing.lower() for thing in things)
     return [
         re.compile(rf"\b{re.escape(word.removesuffix('s'))}s?\b", re.IGNORECASE)

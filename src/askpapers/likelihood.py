@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from askpapers.encoders.llama import Llama
 from askpapers.models import ModelFile
@@ -27,6 +27,10 @@ class LanguageModel(Protocol):
 
     def measure(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         """Return log P(second | first) in nats of each pair."""
+        ...
+
+    def branch(self, adapter: Path) -> LanguageModel:
+        """Return this model with one more adapter."""
         ...
 
 
@@ -60,6 +64,14 @@ def make_passage(title: str, sentences: Sequence[str]) -> str:
     return " ".join([f"{title}.", *sentences])
 
 
+def show_best(
+    title: str, sentences: Sequence[str], worth: Sequence[float], count: int = SENTENCES
+) -> str:
+    """Return the passage of a paper's title and its `count` sentences of most worth, in order."""
+    best = sorted(range(len(sentences)), key=lambda i: -worth[i])[:count]
+    return make_passage(title, [sentences[i] for i in sorted(best)])
+
+
 NO_PASSAGE = make_passage("A paper", [])
 """What says nothing: a question is likelier from any passage that has to do with it."""
 
@@ -69,14 +81,33 @@ def make_exchange(question: str, passage: str, prompt: Prompt) -> tuple[str, str
     return prompt.render(passage=" ".join(passage.split())), f" {' '.join(question.split())}"
 
 
+T = TypeVar("T")
+
+
+class Deferred(Generic[T]):
+    """What is opened at its first use, once for all threads."""
+
+    # From Python 3.12 on, cached_property would open it once a thread.
+
+    def __init__(self, open_it: Callable[[], T]) -> None:
+        self._open = open_it
+        self._opening = Lock()
+        self._opened: T | None = None
+
+    def get(self) -> T:
+        """Return it, opened."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+
 class ModelLikelihood:
     """The likelihood by a language model, opened at the first question that needs it."""
 
-    def __init__(self, open_model: Callable[[], LanguageModel], prompt: Prompt) -> None:
-        self._open_model = open_model
+    def __init__(self, model: Deferred[LanguageModel], prompt: Prompt) -> None:
+        self.model = model
         self._prompt = prompt
-        self._opening = Lock()
-        self._opened: LanguageModel | None = None
 
     @classmethod
     def load(
@@ -93,14 +124,7 @@ class ModelLikelihood:
             assert encoding is not None, "the vocabulary of the base model is one that is known"
             return Llama(base.path, encoding.encode_ordinary, adapter=weights.path)
 
-        return cls(open_model, load_prompt("likelihood"))
-
-    @property
-    def _model(self) -> LanguageModel:
-        with self._opening:  # from Python 3.12 on, cached_property would open it once a thread
-            if self._opened is None:
-                self._opened = self._open_model()
-            return self._opened
+        return cls(Deferred(open_model), load_prompt("likelihood"))
 
     def measure(self, question: str, passages: Sequence[str]) -> list[float]:
         """See `Likelihood.measure`.
@@ -108,4 +132,5 @@ class ModelLikelihood:
         Raises:
             ModelMissing, ModelDamaged: a file is not here or not whole.
         """
-        return self._model.measure([make_exchange(question, p, self._prompt) for p in passages])
+        exchanges = [make_exchange(question, p, self._prompt) for p in passages]
+        return self.model.get().measure(exchanges)

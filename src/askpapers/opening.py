@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from askpapers.encoders.embedder import SentenceTransformerEmbedder
     from askpapers.encoders.reader import TorchReader
     from askpapers.likelihood import ModelLikelihood
+    from askpapers.second_reader import ModelSecondReader
     from askpapers.support import SupportJudge
 
 _WORD_WEIGHTS = "judge-words.txt"
@@ -62,6 +63,14 @@ def make_likelihood(home: Path) -> ModelLikelihood | None:
     if find_path(get_manifest(manifest.base or "smollm2-135m"), home=home) is None:
         return None
     return ModelLikelihood.load(lambda: _get_trained("likelihood", home), home=home)
+
+
+def make_second_reader(home: Path, likelihood: ModelLikelihood) -> ModelSecondReader:
+    """Return the second reader; its file is verified, and opened, at its first question."""
+    from askpapers.second_reader import ModelSecondReader
+
+    manifest = get_manifest("second-reader", kind="reader")
+    return ModelSecondReader.load(likelihood.model, lambda: get_file(manifest, home=home))
 
 
 def open_judge(name: str, home: Path) -> SupportJudge:

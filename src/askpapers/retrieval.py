@@ -17,6 +17,7 @@ import numpy as np
 
 from askpapers.answerability import (
     NEAR,
+    SECOND,
     Calibration,
     Page,
     bring_near,
@@ -40,8 +41,9 @@ from askpapers.evidence import (
 from askpapers.fusion import FEATURES, Fusion, find_close
 from askpapers.injections import find_fault
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import NO_PASSAGE, SENTENCES, Likelihood, Measured, make_passage
+from askpapers.likelihood import NO_PASSAGE, Likelihood, Measured, show_best
 from askpapers.queries import QueryVocabulary, understand
+from askpapers.second_reader import SENTENCES, SecondReader
 from askpapers.sentences import quote_span
 
 _SENTENCES_PER_HIT = 3
@@ -61,6 +63,8 @@ class Retriever:
         reader: Reader | None = None,
         calibration: Calibration | None = None,
         likelihood: Likelihood | None = None,
+        second_reader: SecondReader | None = None,
+        second_calibration: Calibration | None = None,
         policy: Policy | None = None,
         limit: int = 8,
         read_papers: int = 12,
@@ -75,6 +79,8 @@ class Retriever:
         self._reader = reader
         self._calibration = calibration
         self._likelihood = likelihood
+        self._second_reader = second_reader if second_calibration is not None else None
+        self._second_calibration = second_calibration or calibration
         self._policy = policy or Policy()
         self._limit = limit
         self._read_papers = read_papers
@@ -152,6 +158,7 @@ class Retriever:
         """Let the reader order the best papers and choose the evidence among their sentences."""
         assert self._reader is not None
         assert self._calibration is not None
+        assert self._second_calibration is not None
         count = min(len(ids), self._read_papers)
         papers = [self._dense.papers[paper_id] for paper_id in ids[:count]]
         spans = [self._honest_sentences(paper) for paper in papers]
@@ -200,18 +207,18 @@ class Retriever:
             for paper in chosen_from
         ]
         signals = measure(asked, pages, self._lexical.rarities, self._policy)
-        if likelihood is not None and chosen and signals["near_passage"] < NEAR:
-            # A lead that is far in words may be near in meaning.
+        if chosen:
             lead = place[chosen[0].paper_id]
-            passage = show_best(*texts[lead], readings[lead].sentences)
-            likely, unlikely = likelihood.of([passage, NO_PASSAGE])
-            signals = bring_near(signals, likely - unlikely)
+            signals = self._ask_models(
+                query, asked, likelihood, texts[lead], readings[lead].sentences, signals
+            )
+        calibration = self._second_calibration if SECOND in signals else self._calibration
         hits = self._hits(ordered[:limit], scores, evidence)
         return SearchResult(
             query=query,
             hits=hits,
             evidence=_drop_addresses(asked, chosen),
-            answerability=estimate(signals, self._calibration),
+            answerability=estimate(signals, calibration),
             relevant_count=count_relevant([p.reading for p in chosen_from], self._calibration),
             seconds=time.perf_counter() - started,
             left_out=self._left_out(hits),
@@ -231,6 +238,26 @@ class Retriever:
             return scores
         passages = [show_best(*texts[i], readings[i].sentences) for i in close]
         return self._fusion.weigh_likelihood(scores, close, likelihood.of(passages))
+
+    def _ask_models(
+        self,
+        query: Query,
+        asked: str,
+        likelihood: Measured | None,
+        lead: tuple[str, Sequence[str]],
+        worth: Sequence[float],
+        signals: Mapping[str, float],
+    ) -> dict[str, float]:
+        """Return the features with what the language models say of the leading paper."""
+        told = dict(signals)
+        if likelihood is not None and told["near_passage"] < NEAR:
+            # A lead that is far in words may be near in meaning.
+            likely, unlikely = likelihood.of([show_best(*lead, worth), NO_PASSAGE])
+            told = bring_near(told, likely - unlikely)
+        # No single paper states what is asked of several.
+        if self._second_reader is not None and not query.several:
+            told[SECOND] = self._second_reader.read(asked, show_best(*lead, worth, SENTENCES))
+        return told
 
     def _honest_sentences(self, paper: Paper) -> list[Span]:
         """The sentences that may be evidence; nothing else of an abstract is read."""
@@ -295,12 +322,6 @@ class Retriever:
             for e in h.evidence[turn : turn + 1]
         )
         return list(turns)[: self._policy.max_sentences]
-
-
-def show_best(title: str, sentences: Sequence[str], worth: Sequence[float]) -> str:
-    """Return the passage that a paper is measured by: its title and its likeliest sentences."""
-    best = sorted(range(len(sentences)), key=lambda i: -worth[i])[:SENTENCES]
-    return make_passage(title, [sentences[i] for i in sorted(best)])
 
 
 def _drop_addresses(question: str, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:

@@ -9,6 +9,7 @@ queries and keys are ordered for rotating each with the next. Sources: Touvron e
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 from askpapers.encoders.bert import has_fast_bfloat16
 from askpapers.encoders.gguf_weights import read_weights
-from askpapers.encoders.low_rank import merge_adapter
+from askpapers.encoders.low_rank import branch_off, merge_adapter
 from askpapers.encoders.mean_bert import cut_batches
 from askpapers.errors import ModelDamaged
 
@@ -64,6 +65,17 @@ class Llama:
         if has_fast_bfloat16():
             self._network.to(torch.bfloat16)
         self._lock = Lock()
+
+    def branch(self, adapter: Path) -> Llama:
+        """Return this model with one more adapter; weights it doesn't touch are shared.
+
+        Raises:
+            ModelMissing: there is no such file.
+            ModelDamaged: it cannot be read or doesn't fit.
+        """
+        other = copy.copy(self)
+        other._network = branch_off(self._network, adapter)
+        return other
 
     def measure(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         """Return log P(second | first) in nats, the sum over the second's tokens, of each pair.

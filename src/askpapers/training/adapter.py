@@ -166,7 +166,7 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     model, tokenizer = load_base(gguf)
     padding = int(tokenizer.convert_tokens_to_ids("<|im_end|>"))
-    add_lora(model, seed=recipe.seed)
+    add_lora(model.model.layers, seed=recipe.seed)
     batches, held_out = _prepare(data, tokenizer, recipe)
     if compile_blocks:
         for block in model.model.layers:

@@ -53,8 +53,8 @@ def load_base(gguf: Path, *, dtype: str = "bfloat16") -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def add_lora(model: Any, *, seed: int, rank: int = RANK, alpha: float = ALPHA) -> None:
-    """Put a LoRA beside every linear layer of every block of `model`, in place.
+def add_lora(blocks: Any, *, seed: int, rank: int = RANK, alpha: float = ALPHA) -> None:
+    """Put a LoRA beside every linear layer of these blocks of a model, in place.
 
     The seven weights of a block (q, k, v, o, gate, up, down) keep their type; A and B are
     float32 and are cast to the activations' type in the forward pass.
@@ -80,8 +80,8 @@ def add_lora(model: Any, *, seed: int, rank: int = RANK, alpha: float = ALPHA) -
             return functional.linear(x, self.weight) + update
 
     torch.manual_seed(seed)
-    for block in model.model.layers:
-        for part in (block.self_attn, block.mlp):
+    for block in blocks:
+        for part in list(block.modules()):
             for name, child in list(part.named_children()):
                 if isinstance(child, torch.nn.Linear):
                     setattr(part, name, LoraLinear(child.weight))

@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askpapers.answerability import FEATURES, READ_FEATURES, Calibration, estimate
+from askpapers.answerability import FEATURES, READ_FEATURES, SECOND, Calibration, estimate
 from askpapers.domain import Paper
 from askpapers.encoders.embedder import Embedder
 from askpapers.encoders.reader import Reader
+from askpapers.evidence import Policy
 from askpapers.fusion import Fusion
 from askpapers.lexical import LexicalIndex
 from askpapers.likelihood import Likelihood
@@ -36,8 +37,15 @@ from askpapers.models import get_manifest
 from askpapers.queries import QueryVocabulary
 from askpapers.resources import home_folder
 from askpapers.retrieval import Retriever
+from askpapers.second_reader import SecondReader
+from askpapers.settings import RetrievalSettings
 from askpapers.training.collections import TODAY, MatrixIndex
-from askpapers.training.fusion import open_embedder, open_likelihood, open_reader
+from askpapers.training.fusion import (
+    open_embedder,
+    open_likelihood,
+    open_reader,
+    open_second_reader,
+)
 from askpapers.training.reader_data import (
     Question,
     join_splits,
@@ -58,6 +66,12 @@ ANSWERED = 0.93
 EITHER_WAY = "best_relevance"
 """The feature that may count against an answer: of two papers that read as equally answerable, the
 one that is more about the question is more often a near miss."""
+READERS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "reader": (FEATURES, READ_FEATURES),
+    "second-reader": ((*FEATURES, SECOND), FEATURES),
+}
+"""The features of each calibration, by the manifest that it is for, and those it is compared with:
+without a language model there is no second reader."""
 _FOLDS = 5
 _RESAMPLES = 1000
 _REPEATS = 10_000
@@ -101,9 +115,11 @@ def open_search(
     embedder: Embedder,
     reader: Reader,
     likelihood: Likelihood | None,
+    second_reader: SecondReader | None,
     cache: Path | None,
 ) -> Retriever:
     """Return the program's own search over these abstracts, held in memory."""
+    table = RetrievalSettings()
     papers = [Paper(p.key, p.title, " ".join(p.sentences)) for p in pool.values()]
     return Retriever(
         dense=MatrixIndex(papers, embedder, cache=cache),
@@ -114,6 +130,9 @@ def open_search(
         reader=reader,
         calibration=Calibration(0.0),
         likelihood=likelihood,
+        second_reader=second_reader,
+        second_calibration=Calibration(0.0),
+        policy=Policy(max_sentences=table.evidence_sentences, max_papers=table.evidence_papers),
         today=lambda: TODAY,
     )
 
@@ -206,15 +225,22 @@ def cross_validate(
     return chances
 
 
-def compare(uses: Sequence[Use], *, ridge: float = 1e-2, seed: int = 0) -> dict[str, Any]:
-    """Compare all features with READ_FEATURES alone, both cross-validated, paired by paper.
+def compare(
+    uses: Sequence[Use],
+    *,
+    names: Sequence[str] = FEATURES,
+    against: Sequence[str] = READ_FEATURES,
+    ridge: float = 1e-2,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compare two choices of features, both cross-validated, paired by paper.
 
     Returns, for each kind that must be refused, the share refused where ANSWERED of the
-    answerable are answered, and the AUROC: with all, with readings alone, and the difference
+    answerable are answered, and the AUROC: with `names`, with `against`, and the difference
     with its 95% bootstrap interval. Thresholds are found anew in every resample.
     """
-    every = np.array(cross_validate(uses, ridge=ridge))
-    alone = np.array(cross_validate(uses, names=READ_FEATURES, ridge=ridge))
+    every = np.array(cross_validate(uses, names=names, ridge=ridge))
+    alone = np.array(cross_validate(uses, names=against, ridge=ridge))
     kinds = np.array([use.kind for use in uses])
     places: dict[str, list[int]] = {}
     for place, use in enumerate(uses):
@@ -250,7 +276,7 @@ def compare(uses: Sequence[Use], *, ridge: float = 1e-2, seed: int = 0) -> dict[
 
 
 def _pair(values: NDArray[np.float64], n: int) -> dict[str, Any]:
-    """The first row is measured, the others resampled; columns are with all and readings alone."""
+    """The first row is measured, the others resampled; columns are with all and the compared."""
     gain = values[1:, 0] - values[1:, 1]
     low, high = np.quantile(gain, [0.025, 0.975])
     own_low, own_high = np.quantile(values[1:, 0], [0.025, 0.975])
@@ -258,7 +284,7 @@ def _pair(values: NDArray[np.float64], n: int) -> dict[str, Any]:
         "all": round(float(values[0, 0]), 3),
         "low": round(float(own_low), 3),
         "high": round(float(own_high), 3),
-        "readings alone": round(float(values[0, 1]), 3),
+        "compared with": round(float(values[0, 1]), 3),
         "gain": round(float(values[0, 0] - values[0, 1]), 3),
         "gain low": round(float(low), 3),
         "gain high": round(float(high), 3),
@@ -308,35 +334,48 @@ def main(arguments: Sequence[str] | None = None) -> None:
         uses = [Use(**json.loads(line)) for line in lines]
     else:
         pool, questions = load_questions(chosen.data, chosen.split)
+        likelihood = open_likelihood(home=home)
         search = open_search(
             pool,
             open_embedder("embedder", home=home),
             open_reader(home=home),
-            open_likelihood(home=home),
+            likelihood,
+            open_second_reader(likelihood, home=home),
             chosen.cache,
         )
         uses = gather(search, questions, lambda text: print(text, file=sys.stderr))
         if chosen.uses is not None:
             rows = ({"kind": u.kind, "group": u.group, "features": u.features} for u in uses)
             chosen.uses.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    shown: dict[str, Any] = {}
-    if chosen.split == "dev":
-        calibration = fit_calibration(uses)
-        chances = [estimate(use.features, calibration) for use in uses]
-        shown["parameters"] = {
-            "abstain_below": round(find_threshold(chances, uses), 4),
-            "answerability": {"intercept": calibration.intercept, **calibration.weights},
-        }
-        chances = cross_validate(uses)
-        threshold = find_threshold(chances, uses)
-        shown["compared"] = compare(uses)
-    else:
-        parameters = get_manifest("reader").parameters
-        calibration = Calibration.from_parameters(parameters)
-        chances = [estimate(use.features, calibration) for use in uses]
-        threshold = float(parameters["abstain_below"])
-    shown["figures"] = summarise(uses, chances, threshold)
-    print(json.dumps(shown, indent=1))
+    measure = fit_on if chosen.split == "dev" else measure_shipped
+    print(json.dumps({reader: measure(uses, reader) for reader in READERS}, indent=1))
+
+
+def fit_on(uses: Sequence[Use], reader: str) -> dict[str, Any]:
+    """Return the parameters for a reader's manifest, and what they refuse by cross-validation."""
+    names, against = READERS[reader]
+    uses = [use for use in uses if set(names) <= set(use.features)]
+    calibration = fit_calibration(uses, names=names)
+    chances = [estimate(use.features, calibration) for use in uses]
+    parameters = {
+        "abstain_below": round(find_threshold(chances, uses), 4),
+        "answerability": {"intercept": calibration.intercept, **calibration.weights},
+    }
+    chances = cross_validate(uses, names=names)
+    return {
+        "parameters": parameters,
+        "compared": compare(uses, names=names, against=against),
+        "figures": summarise(uses, chances, find_threshold(chances, uses)),
+    }
+
+
+def measure_shipped(uses: Sequence[Use], reader: str) -> dict[str, Any]:
+    """Return what the shipped parameters of a reader's manifest refuse."""
+    parameters = get_manifest(reader).parameters
+    calibration = Calibration.from_parameters(parameters)
+    uses = [use for use in uses if set(calibration.weights) <= set(use.features)]
+    chances = [estimate(use.features, calibration) for use in uses]
+    return summarise(uses, chances, float(parameters["abstain_below"]))
 
 
 if __name__ == "__main__":

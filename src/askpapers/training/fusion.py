@@ -32,9 +32,9 @@ from askpapers.fusion import (
     standardise,
 )
 from askpapers.lexical import LexicalIndex
-from askpapers.likelihood import Likelihood, ModelLikelihood
+from askpapers.likelihood import Likelihood, ModelLikelihood, show_best
 from askpapers.queries import QueryVocabulary, understand
-from askpapers.retrieval import show_best
+from askpapers.second_reader import ModelSecondReader
 from askpapers.training.collections import TODAY, MatrixIndex, Question, load_collection
 from askpapers.training.pairs import is_held_out
 
@@ -314,7 +314,7 @@ def open_reader(*, home: Path) -> Reader:
     return TorchReader(base, get_file(get_manifest("reader"), home=home).path)
 
 
-def open_likelihood(*, home: Path) -> Likelihood:
+def open_likelihood(*, home: Path) -> ModelLikelihood:
     """The shipped likelihood of questions."""
     from askpapers.models import ModelFile, get_file, get_manifest
 
@@ -324,6 +324,14 @@ def open_likelihood(*, home: Path) -> Likelihood:
         return weights, base
 
     return ModelLikelihood.load(find_files, home=home)
+
+
+def open_second_reader(likelihood: ModelLikelihood, *, home: Path) -> ModelSecondReader:
+    """The shipped second reader."""
+    from askpapers.models import get_file, get_manifest
+
+    manifest = get_manifest("second-reader")
+    return ModelSecondReader.load(likelihood.model, lambda: get_file(manifest, home=home))
 
 
 def fitting_questions(name: str, questions: Sequence[Question]) -> list[Question]:

@@ -220,7 +220,7 @@ def train(
     pairs = make_pairs(*choose_questions(data, recipe), rng)
     model, tokenizer = load_base(gguf)
     padding = int(tokenizer.convert_tokens_to_ids("<|im_end|>"))
-    add_lora(model, seed=recipe.seed, rank=RANK, alpha=SCALE * RANK)
+    add_lora(model.model.layers, seed=recipe.seed, rank=RANK, alpha=SCALE * RANK)
     encoded = [
         (encode(p.question, p.right, tokenizer), encode(p.question, p.wrong, tokenizer))
         for p in pairs
