@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 from pathlib import Path
 
 import pytest
 
+from askpapers.errors import ModelMissing
 from askpapers.evidence import LIMIT
 from askpapers.likelihood import Deferred, make_passage
 from askpapers.models import get_file, get_manifest
@@ -57,6 +59,28 @@ def test_it_is_opened_at_the_first_question_over_the_likelihoods_model() -> None
     assert opened == []
     assert reader.read("Q?", "P.") == reader.read("Q?", "P.") == pytest.approx(0.0)
     assert (opened, model.adapters) == (["base"], [weights.path])
+
+
+def test_what_stands_against_opening_is_told_where_it_is_needed() -> None:
+    tried = threading.Semaphore(0)
+
+    def open_it():
+        tried.release()
+        raise ModelMissing("gone")
+
+    deferred = Deferred(open_it)
+    deferred.open_soon()
+    assert tried.acquire(timeout=30)
+    with pytest.raises(ModelMissing, match="gone"):
+        deferred.get()
+
+
+def test_what_is_opened_soon_is_opened_once() -> None:
+    opened: list[int] = []
+    deferred = Deferred(lambda: opened.append(1) or "it")
+    deferred.open_soon()
+    assert deferred.get() == deferred.get() == "it"
+    assert opened == [1]
 
 
 @pytest.mark.real

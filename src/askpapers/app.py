@@ -97,7 +97,7 @@ class App:
     @cached_property
     def likelihood(self) -> ModelLikelihood | None:
         """The model that parts papers which the reader leaves close; None without either."""
-        if self.reader is None or not self.settings.retrieval.likelihood:
+        if not (self.settings.retrieval.rerank and self.settings.retrieval.likelihood):
             return None
         return opening.make_likelihood(self.home)
 
@@ -286,6 +286,8 @@ class App:
         from askpapers.retrieval import Retriever
 
         with self._lock:
+            if self._retriever is None and self.second_reader is not None:
+                self.second_reader.open_soon()  # every question needs it, after all the rest
             index = self.open_index()
             if self._retriever is None:
                 table = self.settings.retrieval

@@ -9,11 +9,13 @@ model as in Sachan et al. 2022 ("Improving Passage Retrieval with Zero-Shot Ques
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Generic, Protocol, TypeVar
 
 from askpapers.encoders.llama import Llama
+from askpapers.errors import AskPapersError
 from askpapers.models import ModelFile
 from askpapers.prompts import Prompt, load_prompt
 from askpapers.tokens import load_encoding
@@ -100,6 +102,15 @@ class Deferred(Generic[T]):
             if self._opened is None:
                 self._opened = self._open()
             return self._opened
+
+    def open_soon(self) -> None:
+        """Open it beside what is done meanwhile; what stands against it is told where it is got."""
+
+        def try_to_open() -> None:
+            with suppress(AskPapersError):
+                self.get()
+
+        Thread(target=try_to_open, daemon=True).start()
 
 
 class ModelLikelihood:

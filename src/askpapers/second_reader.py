@@ -54,6 +54,10 @@ class ModelSecondReader:
         model = Deferred(lambda: base.get().branch(find_weights().path))
         return cls(model, load_prompt("second-reader"))
 
+    def open_soon(self) -> None:
+        """Open the model beside what is done meanwhile."""
+        self._model.open_soon()
+
     def read(self, question: str, passage: str) -> float:
         """See `SecondReader.read`.
 
