@@ -21,7 +21,7 @@ _LONG_NAME = re.compile(
     r"(?<!^)(?<![.?!:\"] )\b(?!(?:(?:South|North|East|West|Central|Middle|Latin)(?:ern|east|west)?"
     r"|Monte)\b)[A-Z][a-z]+(?: (?:(?:of|in|for|on|the) )?[A-Z][a-z]+)+\b(?!-(?:like|style|type)\b)"
 )
-"""Capitalised words inside a sentence; regions are no names, nor is what everybody calls so."""
+"""Capitalised words inside a sentence; "South Asian" and "Monte Carlo" name nothing of the kind."""
 _AMOUNT = re.compile(r"\d[\d.]*[A-Za-z]{1,2}")
 """An amount with its unit ("30B", "96K", "9000X") is no name."""
 _SMALL = (

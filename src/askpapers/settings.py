@@ -56,7 +56,8 @@ class RetrievalSettings(_Section):
     rerank_papers: int = Field(default=12, ge=1, le=100, description="papers the reader reads")
     likelihood: bool = Field(
         default=True,
-        description="let the embedded language model part papers that the reader leaves close",
+        description="let the embedded language model part papers that the reader leaves close, "
+        "and say whether they state what is asked",
     )
     evidence_sentences: int = Field(
         default=4, ge=1, le=12, description="sentences shown to the writing model"
