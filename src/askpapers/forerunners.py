@@ -38,6 +38,8 @@ _POINTS_BACK = re.compile(
     r" (?:is|was)\b"
     r"|the (?:result|outcome|difference|reason|consequence) is\b"
     r"|the (?:proof|argument|derivation)\b(?! (?:of|that|for|behind)\b)"
+    r"|the (?:connection|link|relation(?:ship)?|equivalence|correspondence|analogy)\b"
+    r"(?! (?:of|between|to|with|from)\b)"
     r"|as an? (?:specific|special|particular) case\b(?! of\b)"
     r"|in other words\b|put differently\b|(?:and|or|then) "
     r"|(?:[^\s,;:]+ ){1,5}[^\s,;:]+, s?he\b"
@@ -116,6 +118,8 @@ _TROUBLE = re.compile(
     r"(?! (?:of|in|with|that|to|where|posed|caused)\b)"
     r"|\bthe (?:approach|method|model|algorithm|scheme|procedure|technique)"
     r" (?:suggested|used|taken|proposed|described|considered|adopted)\b(?! (?:in|by|for|to|here)\b)"
+    # Bounds that match what the sentence doesn't tell.
+    r"|^(?:(?!\b(?:bound|rate|guarantee)).)*\bmatching (?:(?:upper|lower) )?bounds?\b"
     r"|\bthe original ones?\b|\bin the (?:affirmative|negative)\b"
     r"|\bin (?:each|either|all) (?:scenarios?|cases?|settings?)\b(?! (?:of|in|where|that|with)\b)"
     r"|\b(?:address|solv|tackl|overc|mitigat|alleviat|clos|fill|remed)\w* the (?:challenges"
