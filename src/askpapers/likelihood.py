@@ -110,7 +110,8 @@ class Deferred(Generic[T]):
             with suppress(AskPapersError):
                 self.get()
 
-        Thread(target=try_to_open, daemon=True).start()
+        # No daemon: one that reads weights while the interpreter ends would crash it.
+        Thread(target=try_to_open).start()
 
 
 class ModelLikelihood:
