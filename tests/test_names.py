@@ -57,7 +57,7 @@ def test_what_is_wanted_by_name_and_not_named_is_told(question: str, wanted: str
 @pytest.mark.parametrize(
     ("question", "abstract", "wanted"),
     [
-        ("Who maintains PyTorch?", "PyTorch is a library on CUDA. We speed it up.", "person"),
+        ("Who maintains PyTorch?", "We use PyTorch's tensors on CUDA.", "person"),
         ("who are the main authors of Plover?", "Plover counts birds on ImageNet.", "person"),
         ("Who built Plover?", "Plover, built by Merlin and colleagues, counts birds.", None),
         ("Who first released it?", "It was released by volunteers.", None),

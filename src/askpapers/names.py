@@ -47,7 +47,7 @@ _WANTS_MAKER = re.compile(
 )
 _MAKER = "person or organisation"
 _NAMES_MAKER = re.compile(
-    r"\bet al\b|\b(?:by|of|from|at|with) (?:the )?[A-Z][a-z]+\b|[A-Z][a-z]+['’]s\b"
+    r"\bet al\b|\b(?:by|of|from|at|with) (?:the )?[A-Z][a-z]+\b|\b[A-Z][a-z]+['’]s\b"
     r"|\([A-Z][a-z]+[^)]*(?:19|20)\d\d[a-z]?\)"
     r"|\b(?:Google|OpenAI|Microsoft|Meta|DeepMind|Facebook|NVIDIA|IBM|Amazon|Apple|Anthropic"
     r"|Alibaba|Tencent|Baidu)\b"
