@@ -12,13 +12,13 @@ import pytest
 from askpapers.encoders.llama import Llama
 from askpapers.likelihood import make_exchange, make_passage
 from askpapers.prompts import load_prompt
+from askpapers.training.adapter_model import learning_rate_at
 from askpapers.training.likelihood import (
     RANK,
     SCALE,
     Encoded,
     Recipe,
     encode,
-    learning_rate_at,
     make_batches,
     make_pairs,
     measure,

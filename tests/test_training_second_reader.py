@@ -13,7 +13,7 @@ from askpapers.encoders.llama import Llama, load_llama
 from askpapers.encoders.reader import Reading
 from askpapers.errors import MismatchError
 from askpapers.training import second_reader as training
-from askpapers.training.adapter_model import add_lora
+from askpapers.training.adapter_model import add_lora, learning_rate_at
 from askpapers.training.likelihood import SCALE
 from askpapers.training.reader_data import Question
 from askpapers.training.second_reader import (
@@ -21,7 +21,6 @@ from askpapers.training.second_reader import (
     Recipe,
     Shown,
     choose_shown,
-    learning_rate_at,
     make_batches,
     make_examples,
     next_logits,

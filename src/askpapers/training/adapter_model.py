@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from askpapers.errors import MismatchError, ModelDamaged
 
@@ -138,6 +138,31 @@ def restore_state(path: Path, model: Any, optimizer: Any, recipe: Mapping[str, o
     set_lora_tensors(model, state["lora"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
+
+
+class Schedule(Protocol):
+    """The part of a recipe that decides the learning rate."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest rate."""
+        ...
+
+    @property
+    def warmup_steps(self) -> int:
+        """After so many steps it is reached."""
+        ...
+
+    @property
+    def final_share(self) -> float:
+        """The share of it that the last steps have."""
+        ...
+
+
+def learning_rate_at(step: int, steps: int, recipe: Schedule) -> float:
+    """Return the rate of a step: linear warm-up, then linearly down to `final_share`."""
+    left = max(recipe.final_share, 1 - step / steps)
+    return recipe.learning_rate * min(1.0, (step + 1) / recipe.warmup_steps) * left
 
 
 def answer_logits(model: Any, tokens: torch.Tensor, rows: Any, columns: Any) -> torch.Tensor:

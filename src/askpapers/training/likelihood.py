@@ -31,6 +31,7 @@ from askpapers.resources import home_folder
 from askpapers.training.adapter_export import gguf_name, permute_heads
 from askpapers.training.adapter_model import (
     add_lora,
+    learning_rate_at,
     load_base,
     lora_tensors,
     restore_state,
@@ -183,12 +184,6 @@ def pair_loss(
     written = -(right / lengths).mean()
     ranked = torch.nn.functional.softplus(-scale * (right - wrong)).mean()
     return written + ranked, written.item(), float((right > wrong).float().mean())
-
-
-def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:
-    """Return the rate of a step: linear warm-up, then linearly down to `final_share`."""
-    left = max(recipe.final_share, 1 - step / steps)
-    return recipe.learning_rate * min(1.0, (step + 1) / recipe.warmup_steps) * left
 
 
 def train(

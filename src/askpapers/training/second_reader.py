@@ -32,7 +32,13 @@ from askpapers.prompts import load_prompt
 from askpapers.resources import home_folder
 from askpapers.second_reader import NO, SENTENCES, YES, make_request
 from askpapers.tokens import load_encoding
-from askpapers.training.adapter_model import add_lora, lora_tensors, restore_state, save_state
+from askpapers.training.adapter_model import (
+    add_lora,
+    learning_rate_at,
+    lora_tensors,
+    restore_state,
+    save_state,
+)
 from askpapers.training.answerability import HELD_OUT
 from askpapers.training.fusion import open_reader
 from askpapers.training.likelihood import SCALE
@@ -177,12 +183,6 @@ def next_logits(network: Any, texts: Sequence[Sequence[int]]) -> Any:
     last = torch.tensor([len(ids) - 1 for ids in texts])
     states = network(tokens)[torch.arange(len(texts)), last]
     return network.predict(states).float()
-
-
-def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:
-    """Return the rate of a step: linear warm-up, then linearly down to `final_share`."""
-    left = max(recipe.final_share, 1 - step / steps)
-    return recipe.learning_rate * min(1.0, (step + 1) / recipe.warmup_steps) * left
 
 
 def train(
